@@ -1,0 +1,209 @@
+/*
+ * benchfs.h - the public C interface of BenchFS: an ad-hoc parallel file system for HPC jobs.
+ *
+ * Conventions, for every call unless its own text says otherwise
+ * --------------------------------------------------------------
+ * Errors      A call returns 0 (or a count) on success and a negative errno value on failure. After a
+ *             failure benchfs_error() gives the calling thread one line that names the operation, the
+ *             path, the server and the cause.
+ * Time        Every call ends: at the latest after the session's `deadline_ms` (default 30 s) with
+ *             -ETIMEDOUT, or earlier with -EHOSTUNREACH when a server it needs is dead.
+ * Threads     All calls may be made by any thread. Calls on one session exclude each other (one lock
+ *             per session); different sessions are independent.
+ * Units       Offsets, sizes and lengths are bytes; times are nanoseconds since the epoch.
+ * Paths       Absolute within the file system. A missing leading slash is supplied, repeated slashes
+ *             and "." count as one, ".." is resolved by name and never leaves the root. A component is
+ *             at most 255 bytes, a path at most 4095.
+ * Visibility  When a write returns, its bytes are seen by every later read of every client. They are on
+ *             the device only after benchfs_sync(). A file's size as others see it includes a write at
+ *             the latest after the writer's benchfs_sync(), benchfs_close() or size query.
+ */
+#ifndef BENCHFS_H
+#define BENCHFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BENCHFS_VERSION_MAJOR 0
+#define BENCHFS_VERSION_MINOR 1
+
+#define BENCHFS_API __attribute__((visibility("default")))
+
+/* One session: a connection of this process to one BenchFS cluster. */
+typedef struct benchfs benchfs_t;
+/* One open file of one session. */
+typedef struct benchfs_file benchfs_file_t;
+/* One nonblocking operation in flight. */
+typedef struct benchfs_request benchfs_request_t;
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+/* Open a session. `cluster` names the file system: a registry directory ("/shared/dir"), or a comma
+ * separated list "host:port,host:port" of any of its servers. NULL: the environment decides
+ * (BENCHFS_SERVERS, else BENCHFS_REGISTRY, else the registry that `benchfs start` made for this user).
+ * All other settings come from BENCHFS_CONFIG (a YAML file) and BENCHFS_* variables; see
+ * docs/configuration.md. Reads the cluster file, but contacts a server for I/O only when one is needed.
+ * Errors: -ENOENT (no cluster there), -ESTALE (only remains of an earlier run), -EACCES (no proof of
+ * the job's secret), -EINVAL (a bad setting), -EHOSTUNREACH. */
+BENCHFS_API int benchfs_connect(const char *cluster, benchfs_t **fs);
+
+/* Close a session. Every file must be closed and every request completed: else -EBUSY and nothing
+ * happens. */
+BENCHFS_API int benchfs_disconnect(benchfs_t *fs);
+
+/* Text of the calling thread's last failed call; "" if there was none. Valid until its next failure. */
+BENCHFS_API const char *benchfs_error(void);
+
+/* "0.1.0" */
+BENCHFS_API const char *benchfs_version(void);
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+struct benchfs_stat {
+    uint64_t inode;        /* unique in the cluster, never reused */
+    uint64_t size;         /* bytes */
+    uint64_t chunk_bytes;  /* striping unit; 0 for directories */
+    uint32_t mode;         /* S_IFREG or S_IFDIR, and permissions */
+    uint32_t nlink;
+    uint32_t uid;
+    uint32_t gid;
+    int64_t atime_ns;
+    int64_t mtime_ns;
+    int64_t ctime_ns;
+};
+
+/* Open `path`. `flags`: O_RDONLY, O_WRONLY or O_RDWR, and O_CREAT, O_EXCL, O_TRUNC of <fcntl.h>; others
+ * are refused with -EINVAL. `mode`: permissions of a file that is created (the umask is the caller's
+ * affair). `chunk_bytes`: striping unit of a file that is created, a power of two from 64 KiB to
+ * 128 MiB; 0 means the cluster's default; ignored when the file exists. */
+BENCHFS_API int benchfs_open(benchfs_t *fs, const char *path, int flags, uint32_t mode,
+                             uint64_t chunk_bytes, benchfs_file_t **file);
+
+/* Close `file` and free it, also when an error is returned. All its requests must have completed
+ * (-EBUSY, and the file stays open, if not). Tells the file's home server the size that was written. */
+BENCHFS_API int benchfs_close(benchfs_file_t *file);
+
+/* Scalable open: one process opens, the others get its handle (a broadcast) and need no server to use
+ * it. benchfs_export writes at most BENCHFS_HANDLE_BYTES to `handle` and returns the number. The blob is
+ * valid in every session with the same cluster. `flags` of benchfs_import: access mode only. */
+#define BENCHFS_HANDLE_BYTES 4352
+BENCHFS_API int benchfs_export(benchfs_file_t *file, void *handle, size_t capacity);
+BENCHFS_API int benchfs_import(benchfs_t *fs, const void *handle, size_t bytes, int flags,
+                               benchfs_file_t **file);
+
+BENCHFS_API int benchfs_unlink(benchfs_t *fs, const char *path);
+BENCHFS_API int benchfs_mkdir(benchfs_t *fs, const char *path, uint32_t mode);
+BENCHFS_API int benchfs_stat(benchfs_t *fs, const char *path, struct benchfs_stat *st);
+BENCHFS_API int benchfs_fstat(benchfs_file_t *file, struct benchfs_stat *st);
+BENCHFS_API int benchfs_truncate(benchfs_t *fs, const char *path, uint64_t size);
+BENCHFS_API int benchfs_ftruncate(benchfs_file_t *file, uint64_t size);
+/* Make the file at least `size` bytes long; never shortens. New bytes read as zeros. */
+BENCHFS_API int benchfs_extend(benchfs_file_t *file, uint64_t size);
+/* Data and metadata of every write that this session finished on `file` are on the devices of all
+ * servers involved when this returns 0; and the file's size is up to date for every client. */
+BENCHFS_API int benchfs_sync(benchfs_file_t *file);
+/* Tell the home server the size that this session's writes have reached; no device is waited for. */
+BENCHFS_API int benchfs_flush_size(benchfs_file_t *file);
+
+/* The path that the file was opened with, in canonical form. Lives as long as `file`. */
+BENCHFS_API const char *benchfs_path(const benchfs_file_t *file);
+BENCHFS_API benchfs_t *benchfs_session(const benchfs_file_t *file);
+BENCHFS_API uint64_t benchfs_chunk_bytes(const benchfs_file_t *file);
+
+/* ---- data ------------------------------------------------------------------------------------ */
+
+/* Bytes moved, or a negative errno. A read is short only at the end of the file; holes read as zeros.
+ * A write is never short: all or an error (-ENOSPC, -EIO, ...), after which the range's content is
+ * undefined. */
+BENCHFS_API int64_t benchfs_pread(benchfs_file_t *file, void *buffer, size_t bytes, uint64_t offset);
+BENCHFS_API int64_t benchfs_pwrite(benchfs_file_t *file, const void *buffer, size_t bytes,
+                                   uint64_t offset);
+
+/* A piece of a file. */
+struct benchfs_extent {
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+/* List I/O: the concatenation of the `n_memory` memory segments is read from or written to the
+ * concatenation of the `n_extents` file extents, in that order; both must have the same total
+ * (-EINVAL). One message per server and batch, not one per extent. Extents of a write should not
+ * overlap (where they do, which one wins is undefined). Result of a read: the bytes of the extents that
+ * lie before the end of the file. */
+BENCHFS_API int64_t benchfs_read_list(benchfs_file_t *file, const struct benchfs_extent *extents,
+                                      size_t n_extents, const struct iovec *memory, size_t n_memory);
+BENCHFS_API int64_t benchfs_write_list(benchfs_file_t *file, const struct benchfs_extent *extents,
+                                       size_t n_extents, const struct iovec *memory, size_t n_memory);
+
+/* ---- nonblocking ----------------------------------------------------------------------------- */
+
+/* Start the operation and return. Memory (not the extent and iovec arrays, which are copied) belongs to
+ * the operation until it has completed. On success *request must be given to benchfs_test or
+ * benchfs_wait until it has completed; on failure there is no request. */
+BENCHFS_API int benchfs_read_list_start(benchfs_file_t *file, const struct benchfs_extent *extents,
+                                        size_t n_extents, const struct iovec *memory, size_t n_memory,
+                                        benchfs_request_t **request);
+BENCHFS_API int benchfs_write_list_start(benchfs_file_t *file, const struct benchfs_extent *extents,
+                                         size_t n_extents, const struct iovec *memory, size_t n_memory,
+                                         benchfs_request_t **request);
+BENCHFS_API int benchfs_sync_start(benchfs_file_t *file, benchfs_request_t **request);
+BENCHFS_API int benchfs_open_start(benchfs_t *fs, const char *path, int flags, uint32_t mode,
+                                   uint64_t chunk_bytes, benchfs_file_t **file,
+                                   benchfs_request_t **request);
+BENCHFS_API int benchfs_close_start(benchfs_file_t *file, benchfs_request_t **request);
+BENCHFS_API int benchfs_unlink_start(benchfs_t *fs, const char *path, benchfs_request_t **request);
+BENCHFS_API int benchfs_mkdir_start(benchfs_t *fs, const char *path, uint32_t mode,
+                                    benchfs_request_t **request);
+BENCHFS_API int benchfs_stat_start(benchfs_t *fs, const char *path, struct benchfs_stat *st,
+                                   benchfs_request_t **request);
+BENCHFS_API int benchfs_ftruncate_start(benchfs_file_t *file, uint64_t size,
+                                        benchfs_request_t **request);
+
+/* Drive the session once, without blocking. Returns 1 and frees `request` when it has completed, with
+ * what the blocking form would have returned in *result (a count, 0, or a negative errno; then
+ * benchfs_error() is set for this thread); returns 0 while it is in flight. */
+BENCHFS_API int benchfs_test(benchfs_request_t *request, int64_t *result);
+/* The same, but sleeps until the request has completed; returns the result and frees the request. */
+BENCHFS_API int64_t benchfs_wait(benchfs_request_t *request);
+/* Drive the session once, without blocking: 1 if anything happened, else 0. */
+BENCHFS_API int benchfs_progress(benchfs_t *fs);
+
+/* ---- the cluster ----------------------------------------------------------------------------- */
+
+/* Number of servers; they are numbered from 0 in the order of the cluster file. */
+BENCHFS_API int benchfs_server_count(benchfs_t *fs);
+/* Name of the host that server `server` runs on; lives as long as the session. NULL: no such server. */
+BENCHFS_API const char *benchfs_server_host(benchfs_t *fs, int server);
+/* The server that owns chunk `offset / benchfs_chunk_bytes(file)`: the one placement function. */
+BENCHFS_API int benchfs_owner(const benchfs_file_t *file, uint64_t offset);
+
+struct benchfs_server_status {
+    char id[64];
+    char host[256];
+    char address[280];        /* bootstrap "host:port" */
+    int64_t pid;
+    uint64_t epoch;           /* of the slot map it holds */
+    uint64_t uptime_ms;
+    uint64_t files;           /* inodes whose home it is, directories included */
+    uint64_t stored_bytes;    /* file data on its storage */
+    uint64_t capacity_bytes;  /* size of that storage */
+    uint64_t free_bytes;
+    uint64_t sessions;
+    uint64_t requests;        /* served since it started */
+    uint64_t read_bytes;      /* sent to clients since it started */
+    uint64_t written_bytes;   /* received from clients since it started */
+};
+BENCHFS_API int benchfs_server_status(benchfs_t *fs, int server, struct benchfs_server_status *status);
+/* "cluster id, epoch": 16 hexadecimal digits of the id, lives as long as the session. */
+BENCHFS_API const char *benchfs_cluster_id(benchfs_t *fs);
+BENCHFS_API uint64_t benchfs_epoch(benchfs_t *fs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
