@@ -1,0 +1,38 @@
+// The words of the design as types: inode numbers, slots, chunk geometry, limits.
+#pragma once
+#include <bit>
+#include <cstdint>
+
+namespace benchfs {
+
+/// 64 bit, never reused: 16 bits home slot, 48 bits from the home server's persistent counter.
+using InodeId = std::uint64_t;
+/// One of 65536 fixed hash buckets.
+using Slot = std::uint16_t;
+/// Index of a server in the cluster file.
+using ServerIndex = std::uint16_t;
+using Epoch = std::uint64_t;
+
+inline constexpr std::uint32_t kSlots = 65536;
+inline constexpr std::uint32_t kServersMax = 8192;
+inline constexpr std::uint64_t kChunkBytesMin = 64ull << 10;
+inline constexpr std::uint64_t kChunkBytesMax = 128ull << 20;
+inline constexpr std::uint64_t kChunkBytesDefault = 4ull << 20;
+/// Largest file: offsets stay positive in a signed 64-bit off_t.
+inline constexpr std::uint64_t kFileBytesMax = (1ull << 62);
+inline constexpr std::uint32_t kNameBytesMax = 255;
+inline constexpr std::uint32_t kPathBytesMax = 4095;
+
+constexpr InodeId make_inode(Slot home, std::uint64_t counter) {
+  return (static_cast<std::uint64_t>(home) << 48) | (counter & 0xffff'ffff'ffffull);
+}
+constexpr Slot home_slot(InodeId inode) { return static_cast<Slot>(inode >> 48); }
+
+/// The root directory: home slot 0, counter 1; counters of files start at 2.
+inline constexpr InodeId kRootInode = make_inode(0, 1);
+
+constexpr bool valid_chunk_bytes(std::uint64_t bytes) {
+  return std::has_single_bit(bytes) && bytes >= kChunkBytesMin && bytes <= kChunkBytesMax;
+}
+
+}  // namespace benchfs
