@@ -1,0 +1,56 @@
+// The pool of coroutine frames: per thread, one list of free frames per size class of 64 bytes.
+//
+// A frame that one thread allocated and another freed (two threads that use one client session) simply
+// changes lists. Under AddressSanitizer the pool is off, so that a use of a dead frame is seen.
+#include <array>
+#include <new>
+
+#include "loop/task.hpp"
+
+namespace benchfs::detail {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kPooled = false;
+#else
+constexpr bool kPooled = true;
+#endif
+constexpr std::size_t kClassBytes = 64;
+constexpr std::size_t kClasses = 32;  // frames up to 2 KiB
+
+struct FreeFrame {
+  FreeFrame* next;
+};
+struct FreeLists {
+  std::array<FreeFrame*, kClasses> heads{};
+  ~FreeLists() {
+    for (FreeFrame* head : heads) {
+      while (head != nullptr) ::operator delete(std::exchange(head, head->next));
+    }
+  }
+};
+thread_local FreeLists free_lists;
+
+constexpr std::size_t class_of(std::size_t bytes) { return (bytes - 1) / kClassBytes; }
+
+}  // namespace
+
+void* frame_allocate(std::size_t bytes) {
+  const std::size_t index = class_of(bytes);
+  if (!kPooled || index >= kClasses) return ::operator new(bytes);
+  FreeFrame*& head = free_lists.heads[index];
+  if (head == nullptr) return ::operator new((index + 1) * kClassBytes);
+  return std::exchange(head, head->next);
+}
+
+void frame_free(void* frame, std::size_t bytes) noexcept {
+  const std::size_t index = class_of(bytes);
+  if (!kPooled || index >= kClasses) {
+    ::operator delete(frame);
+    return;
+  }
+  FreeFrame*& head = free_lists.heads[index];
+  head = new (frame) FreeFrame{head};
+}
+
+}  // namespace benchfs::detail

@@ -1,0 +1,220 @@
+// The event loop's turn, its spin, its sleep, timers and descriptors.
+//
+// The spin adapts: a spin that ends in work doubles the next budget up to the configured one, a spin
+// that ends in sleep halves it, down to a few microseconds. With a core to spare small messages are
+// therefore answered without a wake-up; with more processes than cores the spin gives way.
+#include "loop/loop.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+
+#include "base/clock.hpp"
+
+namespace benchfs {
+namespace {
+
+thread_local Loop* current_loop = nullptr;
+constexpr std::int64_t kSpinMinNs = 2'000;
+constexpr std::int64_t kDescriptorPollNs = 1'000'000;  // how often a busy loop looks at its sockets
+constexpr int kSleepMaxMs = 60'000;
+
+inline void cpu_relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+void post_to_current(std::coroutine_handle<> handle) {
+  BFS_ASSERT(current_loop != nullptr);
+  current_loop->post(handle);
+}
+
+Loop* Loop::current() { return current_loop; }
+Loop::Scope::Scope(Loop& loop) : previous_(current_loop) { current_loop = &loop; }
+Loop::Scope::~Scope() { current_loop = previous_; }
+
+Loop::Loop(Options options)
+    : spin_ns_(static_cast<std::int64_t>(options.spin_us) * 1000), spin_max_ns_(spin_ns_) {}
+
+Result<std::unique_ptr<Loop>> Loop::create(Options options) {
+  auto loop = std::unique_ptr<Loop>(new Loop(options));
+  loop->epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (loop->epoll_fd_ < 0) return fail(errc_from_errno(errno), errno);
+  loop->wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (loop->wake_fd_ < 0) return fail(errc_from_errno(errno), errno);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;  // no waiter: a wake-up, or a source that is polled anyway
+  if (epoll_ctl(loop->epoll_fd_, EPOLL_CTL_ADD, loop->wake_fd_, &event) != 0) {
+    return fail(errc_from_errno(errno), errno);
+  }
+  return loop;
+}
+
+Loop::~Loop() {
+  BFS_ASSERT(sources_.empty());
+  if (wake_fd_ >= 0) close(wake_fd_);
+  if (epoll_fd_ >= 0) close(epoll_fd_);
+}
+
+Status Loop::add_source(Source& source) {
+  if (source.descriptor() >= 0) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = nullptr;
+    if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, source.descriptor(), &event) != 0) {
+      return fail(errc_from_errno(errno), errno);
+    }
+  }
+  sources_.push_back(&source);
+  return {};
+}
+
+void Loop::remove_source(Source& source) {
+  if (source.descriptor() >= 0) epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, source.descriptor(), nullptr);
+  std::erase(sources_, &source);
+}
+
+void Loop::wake() noexcept {
+  const std::uint64_t one = 1;
+  // A full counter (EAGAIN) means that a wake-up is pending already.
+  [[maybe_unused]] const auto written = write(wake_fd_, &one, sizeof(one));
+}
+
+bool Loop::run_ready() {
+  if (ready_.empty()) return false;
+  // Only what is ready now: what these coroutines post runs in the next turn, after the sources.
+  running_.swap(ready_);
+  for (const auto handle : running_) handle.resume();
+  running_.clear();
+  return true;
+}
+
+bool Loop::turn() {
+  const Scope scope(*this);
+  bool worked = false;
+  for (Source* source : sources_) worked |= source->poll();
+  if (!timers_.empty() || descriptors_waiting_ > 0) {
+    const std::int64_t now = now_ns();
+    worked |= run_timers(now);
+    if (now - last_descriptor_poll_ns_ > kDescriptorPollNs) {
+      last_descriptor_poll_ns_ = now;
+      worked |= poll_descriptors(0);
+    }
+  }
+  worked |= run_ready();
+  return worked;
+}
+
+void Loop::idle() {
+  const std::int64_t now = now_ns();
+  if (spun_since_ns_ == 0) spun_since_ns_ = now;
+  if (now - spun_since_ns_ < spin_ns_) {
+    cpu_relax();
+    return;
+  }
+  const Scope scope(*this);
+  sleep(now);
+  spun_since_ns_ = 0;
+}
+
+void Loop::sleep(std::int64_t now) {
+  for (Source* source : sources_) {
+    if (!source->prepare_sleep()) return;
+  }
+  std::int64_t timeout_ms = kSleepMaxMs;
+  if (!timers_.empty()) {
+    const std::int64_t left_ns = timers_.begin()->first - now;
+    timeout_ms = std::clamp<std::int64_t>((left_ns + 999'999) / 1'000'000, 0, kSleepMaxMs);
+  }
+  ++sleeps_;
+  poll_descriptors(static_cast<int>(timeout_ms));
+  const std::int64_t woken = now_ns();
+  // Work that came soon after we gave up: spinning longer would have caught it. Else spin less.
+  if (woken - now < spin_max_ns_) {
+    spin_ns_ = std::min(spin_max_ns_, std::max(kSpinMinNs, spin_ns_ * 2));
+  } else {
+    spin_ns_ = std::min(spin_max_ns_, std::max(kSpinMinNs, spin_ns_ / 2));
+  }
+  run_timers(woken);
+}
+
+bool Loop::poll_descriptors(int timeout_ms) {
+  epoll_event events[64];
+  const int count = epoll_wait(epoll_fd_, events, 64, timeout_ms);
+  bool worked = false;
+  for (int i = 0; i < count; ++i) {
+    if (events[i].data.ptr == nullptr) continue;
+    auto* wait = static_cast<FdWait*>(events[i].data.ptr);
+    wait->ready(events[i].events);
+    worked = true;
+  }
+  std::uint64_t wakes = 0;
+  if (count > 0 && read(wake_fd_, &wakes, sizeof(wakes)) == sizeof(wakes)) worked = true;
+  return worked;
+}
+
+void Loop::start_timer(TimerNode& node, std::int64_t deadline_ns) {
+  node.position = timers_.emplace(deadline_ns, &node);
+  node.armed = true;
+}
+
+void Loop::cancel_timer(TimerNode& node) {
+  if (!node.armed) return;
+  timers_.erase(node.position);
+  node.armed = false;
+}
+
+bool Loop::run_timers(std::int64_t now) {
+  bool worked = false;
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    TimerNode* node = timers_.begin()->second;
+    cancel_timer(*node);
+    node->expired();
+    worked = true;
+  }
+  return worked;
+}
+
+Loop::TimerWait Loop::sleep_ns(std::int64_t ns) { return TimerWait(*this, now_ns() + ns); }
+
+Loop::FdWait Loop::wait_fd(int fd, std::uint32_t events, std::int64_t timeout_ns) {
+  return FdWait(*this, fd, events, timeout_ns < 0 ? -1 : now_ns() + timeout_ns);
+}
+
+bool Loop::FdWait::await_suspend(std::coroutine_handle<> waiter) {
+  waiter_ = waiter;
+  epoll_event event{};
+  event.events = events_ | EPOLLONESHOT;
+  event.data.ptr = this;
+  if (epoll_ctl(loop_.epoll_fd_, EPOLL_CTL_ADD, fd_, &event) != 0) {
+    result_ = fail(errc_from_errno(errno), errno);
+    return false;
+  }
+  ++loop_.descriptors_waiting_;
+  if (deadline_ns_ >= 0) loop_.start_timer(*this, deadline_ns_);
+  return true;
+}
+
+void Loop::FdWait::ready(std::uint32_t) {
+  // An error or hang-up shows in the read, write or connect that follows.
+  epoll_ctl(loop_.epoll_fd_, EPOLL_CTL_DEL, fd_, nullptr);
+  --loop_.descriptors_waiting_;
+  loop_.cancel_timer(*this);
+  loop_.post(waiter_);
+}
+
+void Loop::FdWait::expired() {
+  epoll_ctl(loop_.epoll_fd_, EPOLL_CTL_DEL, fd_, nullptr);
+  --loop_.descriptors_waiting_;
+  result_ = fail(Errc::timed_out, ETIMEDOUT);
+  loop_.post(waiter_);
+}
+
+}  // namespace benchfs
