@@ -1,0 +1,299 @@
+// Every message of the protocol, declared once: server dispatch, client stubs, names for logs, codec
+// tests, fuzzers and docs/wire.md all walk the list at the end. Ids are never reused.
+#pragma once
+#include <array>
+#include <cstdint>
+
+#include "base/types.hpp"
+#include "wire/header.hpp"
+
+namespace benchfs::wire {
+
+using Nonce = std::array<std::uint8_t, 16>;
+using Proof = std::array<std::uint8_t, 32>;  ///< HMAC-SHA256
+
+/// Attributes of an inode.
+struct Attributes {
+  std::uint64_t inode;
+  std::uint64_t size;
+  std::uint64_t chunk_bytes;
+  std::uint32_t mode, nlink, uid, gid;
+  std::int64_t atime_ns, mtime_ns, ctime_ns;
+};
+static_assert(sizeof(Attributes) == 64);
+
+/// One piece of a list read or write. Follows the body, in front of the data of a write.
+struct Piece {
+  std::uint64_t offset;  ///< in the file; a piece never crosses a chunk boundary
+  std::uint32_t bytes;   ///< at least 1
+  std::uint32_t zero;
+};
+static_assert(sizeof(Piece) == 16);
+
+inline constexpr std::uint32_t kPiecesMax = 65536;
+/// Data bytes of one message, at most (config `rpc_bytes_max`).
+inline constexpr std::uint32_t kDataMax = 16u << 20;
+inline constexpr std::uint32_t kAddressMax = 4096;
+
+// ---- sessions (1 to 9) ----
+
+/// Opens a session. Payload: the caller's ucp worker address. The only message served without one.
+struct Hello {
+  static constexpr std::uint16_t kId = 1;
+  static constexpr const char* kName = "hello";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = kAddressMax;
+  struct Request {
+    std::uint64_t cluster_id;
+    Nonce nonce;
+    std::uint64_t host_id;  ///< hash of the host's name and boot id, to tell neighbours
+    std::int64_t pid;
+  };
+  struct Reply {
+    std::uint64_t session;
+    Nonce nonce;
+    Proof proof;  ///< of the server: HMAC(secret, "server", both nonces, cluster id)
+  };
+};
+/// Proves that the caller has the job's secret; the session serves other messages from here on.
+struct Authenticate {
+  static constexpr std::uint16_t kId = 2;
+  static constexpr const char* kName = "authenticate";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    Proof proof;  ///< HMAC(secret, "client", both nonces, cluster id)
+  };
+  struct Reply {
+    std::uint64_t default_chunk_bytes;
+    std::uint32_t rpc_bytes_max;  ///< data bytes that this server takes in one message
+    std::uint32_t zero;
+  };
+};
+/// Closes the session; the server forgets it once the reply is sent.
+struct Goodbye {
+  static constexpr std::uint16_t kId = 3;
+  static constexpr const char* kName = "goodbye";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  using Request = Empty;
+  using Reply = Empty;
+};
+
+// ---- namespace (10 to 29). Payload: the entry's name, without '/' ----
+
+struct Lookup {
+  static constexpr std::uint16_t kId = 10;
+  static constexpr const char* kName = "lookup";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = kNameBytesMax;
+  struct Request {
+    std::uint64_t parent;
+  };
+  struct Reply {
+    std::uint64_t inode;
+    std::uint32_t type;        ///< S_IFREG or S_IFDIR
+    std::uint32_t attributes_here;  ///< 1: `attributes` is filled, the entry's server is the home too
+    Attributes attributes;
+  };
+};
+/// Creates a regular file, or finds the one that is there. The entry's server makes the inode, with the
+/// entry's slot as its home slot. Error: is_directory, exists (with exclusive), not_found (with !create).
+struct Open {
+  static constexpr std::uint16_t kId = 11;
+  static constexpr const char* kName = "open";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kNameBytesMax;
+  static constexpr std::uint32_t kCreate = 1, kExclusive = 2, kTruncate = 4;
+  struct Request {
+    std::uint64_t parent;
+    std::uint64_t chunk_bytes;  ///< of a new file; 0: the server's default
+    std::uint32_t mode;
+    std::uint32_t flags;
+  };
+  struct Reply {
+    Attributes attributes;
+    std::uint32_t created;
+    std::uint32_t attributes_here;  ///< 0: only `inode` is filled, ask its home (after a rename)
+  };
+};
+struct Mkdir {
+  static constexpr std::uint16_t kId = 12;
+  static constexpr const char* kName = "mkdir";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kNameBytesMax;
+  struct Request {
+    std::uint64_t parent;
+    std::uint32_t mode;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    Attributes attributes;
+  };
+};
+/// Removes a file's entry and, with its last link, the inode and its data on every server.
+struct Unlink {
+  static constexpr std::uint16_t kId = 13;
+  static constexpr const char* kName = "unlink";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kNameBytesMax;
+  struct Request {
+    std::uint64_t parent;
+  };
+  using Reply = Empty;
+};
+
+// ---- inodes, at their home (30 to 49) ----
+
+struct GetAttributes {
+  static constexpr std::uint16_t kId = 30;
+  static constexpr const char* kName = "get_attributes";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    std::uint64_t inode;
+  };
+  struct Reply {
+    Attributes attributes;
+  };
+};
+/// merge: size = max(size, given), as every writer does at sync and close. extend: the same, asked for by
+/// the user (preallocate). truncate: exactly that size; data beyond it is dropped on every server.
+struct SetSize {
+  static constexpr std::uint16_t kId = 31;
+  static constexpr const char* kName = "set_size";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kMerge = 1, kExtend = 2, kTruncate = 3;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t size;
+    std::uint32_t operation;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    Attributes attributes;
+  };
+};
+
+// ---- data (50 to 69) ----
+
+/// Reads pieces of chunks that this server owns. pieces == 0: one piece, (offset, bytes). Else the request's
+/// payload is a table of `pieces` Piece, `bytes` their total. Reply payload: the data of the pieces, packed;
+/// of one piece only what exists, of a list all, with zeros where the local data ends.
+struct Read {
+  static constexpr std::uint16_t kId = 50;
+  static constexpr const char* kName = "read";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = kPiecesMax * sizeof(Piece);
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t offset;
+    std::uint32_t bytes;
+    std::uint32_t pieces;
+    std::uint32_t chunk_shift;  ///< log2 of the file's chunk size
+    std::uint32_t zero;
+  };
+  struct Reply {
+    std::uint64_t data_end;  ///< file offset where the server's data ends, if a piece met it; else ~0
+    std::uint32_t bytes;     ///< of the payload
+    std::uint32_t zero;
+  };
+};
+/// Writes pieces of chunks that this server owns. Payload: the table (pieces > 0), then the data, packed.
+struct Write {
+  static constexpr std::uint16_t kId = 51;
+  static constexpr const char* kName = "write";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = kDataMax + kPiecesMax * sizeof(Piece);
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t offset;
+    std::uint32_t bytes;
+    std::uint32_t pieces;
+    std::uint32_t chunk_shift;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    std::uint32_t bytes;
+    std::uint32_t zero;
+  };
+};
+/// The file's data that this server holds, and with kMetadata its log too, are on the device when the
+/// reply comes.
+struct Sync {
+  static constexpr std::uint16_t kId = 52;
+  static constexpr const char* kName = "sync";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kData = 1, kMetadata = 2;
+  struct Request {
+    std::uint64_t inode;
+    std::uint32_t flags;
+    std::uint32_t zero;
+  };
+  using Reply = Empty;
+};
+/// From a file's home to every server: data at and beyond `size` goes; with `remove` all of it.
+struct DropData {
+  static constexpr std::uint16_t kId = 53;
+  static constexpr const char* kName = "drop_data";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t size;
+    std::uint32_t remove;
+    std::uint32_t zero;
+  };
+  using Reply = Empty;
+};
+/// The caller is about to write beyond chunk 0: from now on the home tells every server when the file is
+/// removed or shortened. Sent once per open file, together with that first write.
+struct MarkSpread {
+  static constexpr std::uint16_t kId = 54;
+  static constexpr const char* kName = "mark_spread";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    std::uint64_t inode;
+  };
+  using Reply = Empty;
+};
+
+// ---- administration (70 to 79) ----
+
+struct ServerStatus {
+  static constexpr std::uint16_t kId = 70;
+  static constexpr const char* kName = "server_status";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  using Request = Empty;
+  struct Reply {
+    std::uint64_t epoch, uptime_ms, files, stored_bytes, capacity_bytes, free_bytes, sessions, requests,
+        read_bytes, written_bytes;
+  };
+};
+
+using All = List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, GetAttributes, SetSize, Read,
+                 Write, Sync, DropData, MarkSpread, ServerStatus>;
+
+/// Bytes of the largest request or reply body.
+inline constexpr std::size_t kBodyMax = [] {
+  std::size_t most = 0;
+  All::for_each([&]<class M>() {
+    if (sizeof(typename M::Request) > most) most = sizeof(typename M::Request);
+    if (sizeof(typename M::Reply) > most) most = sizeof(typename M::Reply);
+  });
+  return most;
+}();
+
+constexpr const char* message_name(std::uint16_t id) {
+  const char* name = "unknown";
+  All::for_each([&]<class M>() {
+    if (M::kId == id) name = M::kName;
+  });
+  return name;
+}
+
+}  // namespace benchfs::wire
