@@ -64,7 +64,6 @@ int main(int argc, char** argv) {
     if (as_tap) {
         context.setOption("reporters", "console,tap");
         context.setOption("no-colors", true);
-        context.setOption("duration", true);
     }
     context.applyCommandLine(argc, argv);
     const int status = context.run();
