@@ -37,7 +37,9 @@ inline constexpr std::uint32_t kAddressMax = 4096;
 
 // ---- sessions (1 to 9) ----
 
-/// Opens a session. Payload: the caller's ucp worker address. The only message served without one.
+/// Opens a session. Payload: the caller's ucp worker address. The only message served without one. The
+/// proof is checked before the address is looked at: HMAC(secret, "hello", nonce, cluster id, instance of
+/// the server, address).
 struct Hello {
   static constexpr std::uint16_t kId = 1;
   static constexpr const char* kName = "hello";
@@ -46,7 +48,8 @@ struct Hello {
   struct Request {
     std::uint64_t cluster_id;
     Nonce nonce;
-    std::uint64_t host_id;  ///< hash of the host's name and boot id, to tell neighbours
+    Proof proof;
+    std::uint64_t host_id;  ///< hash of the host's boot id, to tell neighbours
     std::int64_t pid;
   };
   struct Reply {
