@@ -2,11 +2,12 @@
 #pragma once
 #include <algorithm>
 #include <bit>
-#include <cassert>
+
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 
+#include "base/assert.hpp"
 #include "base/types.hpp"
 
 namespace benchfs {
@@ -58,8 +59,8 @@ class ChunkPieces {
         bytes_(bytes),
         chunk_bytes_(chunk_bytes),
         chunk_shift_(std::countr_zero(chunk_bytes)) {
-    assert(valid_chunk_bytes(chunk_bytes));
-    assert(bytes <= kFileBytesMax && offset <= kFileBytesMax - bytes);
+    BFS_ASSERT(valid_chunk_bytes(chunk_bytes));
+    BFS_ASSERT(bytes <= kFileBytesMax && offset <= kFileBytesMax - bytes);
   }
 
   iterator begin() const { return iterator(this); }

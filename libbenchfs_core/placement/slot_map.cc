@@ -5,13 +5,14 @@
 #include "placement/slot_map.hpp"
 
 #include <algorithm>
-#include <cassert>
+
 #include <cstring>
 #include <functional>
 #include <numeric>
 #include <tuple>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/crc32c.hpp"
 
 namespace benchfs {
@@ -49,7 +50,7 @@ std::uint64_t lot(std::uint32_t number, Epoch epoch) {
 }  // namespace
 
 SlotMap SlotMap::initial(std::uint32_t n_servers, std::uint64_t seed) {
-  assert(n_servers >= 1 && n_servers <= kServersMax);
+  BFS_ASSERT(n_servers >= 1 && n_servers <= kServersMax);
   SlotMap map;
   map.owners_.resize(kSlots);
   map.epoch_ = 1;
@@ -130,7 +131,7 @@ Status SlotMap::add(ServerIndex server) {
       if (owners_[slot] != server && quota[owners_[slot]] > 0) give(slot);
     }
   }
-  assert(wanted == 0);
+  BFS_ASSERT(wanted == 0);
   count_slots(std::max<std::uint32_t>(index_count(), server + 1u));
   ++epoch_;
   return {};
