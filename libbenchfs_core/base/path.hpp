@@ -1,0 +1,26 @@
+// Paths within the file system, as benchfs.h describes them.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.hpp"
+
+namespace benchfs {
+
+/// The canonical form of `path`: "/" or "/a/b". A missing leading slash is supplied, repeated
+/// slashes and
+/// "." count as one, ".." is resolved by name and never leaves the root, a slash at the end is
+/// dropped. Errors: not_found (empty, as in POSIX), name_too_long (a component over 255 bytes or
+/// the whole, with its leading slash, over 4095), invalid (a NUL byte).
+Result<std::string> canonical_path(std::string_view path);
+
+/// The components of a canonical path, views into it; none of "/".
+std::vector<std::string_view> path_components(std::string_view canonical);
+
+/// "/a/b" -> "/a"; "/a" and "/" -> "/".
+std::string_view path_parent(std::string_view canonical);
+/// "/a/b" -> "b"; "/" -> "".
+std::string_view path_name(std::string_view canonical);
+
+}  // namespace benchfs
