@@ -188,6 +188,16 @@ Loop::FdWait Loop::wait_fd(int fd, std::uint32_t events, std::int64_t timeout_ns
   return FdWait(*this, fd, events, timeout_ns < 0 ? -1 : now_ns() + timeout_ns);
 }
 
+Loop::Periodic::Periodic(Loop& loop, std::int64_t interval_ns, std::function<void()> function)
+    : loop_(loop), interval_ns_(interval_ns), function_(std::move(function)) {
+  loop_.start_timer(*this, now_ns() + interval_ns_);
+}
+
+void Loop::Periodic::expired() {
+  loop_.start_timer(*this, now_ns() + interval_ns_);
+  function_();
+}
+
 bool Loop::FdWait::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
   epoll_event event{};

@@ -92,6 +92,15 @@ class Loop {
   /// Suspends until `fd` has one of `events` (EPOLLIN, EPOLLOUT), or `timeout_ns` has passed
   /// (Errc::timed_out; negative: no limit). One waiter per descriptor at a time.
   FdWait wait_fd(int fd, std::uint32_t events, std::int64_t timeout_ns);
+  /// Goes on in the next turn: out of a completion callback, or to let others run.
+  struct Yield {
+    Loop& loop;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) const { loop.post(waiter); }
+    void await_resume() const noexcept {}
+  };
+  Yield next_turn() { return Yield{*this}; }
+  class Periodic;
 
   /// Times that the loop has slept; a test of idleness.
   std::uint64_t sleeps() const { return sleeps_; }
@@ -99,6 +108,7 @@ class Loop {
  private:
   friend class TimerWait;
   friend class FdWait;
+  friend class Periodic;
   struct TimerNode {
     virtual void expired() = 0;
     std::multimap<std::int64_t, TimerNode*>::iterator position;
@@ -146,6 +156,21 @@ class Loop::TimerWait final : private Loop::TimerNode {
   Loop& loop_;
   std::int64_t deadline_ns_;
   std::coroutine_handle<> waiter_;
+};
+
+/// Calls a function about every `interval_ns` until it is destroyed. The function may not destroy it.
+class Loop::Periodic final : private Loop::TimerNode {
+ public:
+  Periodic(Loop& loop, std::int64_t interval_ns, std::function<void()> function);
+  ~Periodic() { loop_.cancel_timer(*this); }
+  Periodic(const Periodic&) = delete;
+  Periodic& operator=(const Periodic&) = delete;
+
+ private:
+  void expired() override;
+  Loop& loop_;
+  std::int64_t interval_ns_;
+  std::function<void()> function_;
 };
 
 class Loop::FdWait final : private Loop::TimerNode {

@@ -103,15 +103,24 @@ class Endpoint {
   bool failed_ = false;
 };
 
+/// Awaits a UcxCompletion that was started.
+struct UcxWait {
+  UcxCompletion& completion;
+  bool await_ready() const noexcept { return !completion.pending; }
+  void await_suspend(std::coroutine_handle<> waiter) const noexcept { completion.waiter = waiter; }
+  ucs_status_t await_resume() const noexcept { return completion.status; }
+};
+
 class Fabric final : public Source {
  public:
   struct Options {
-    /// Name of the network interface to bind to ("lo", "ib0"); empty: UCX's choice.
+    /// Network device to bind to as UCX names it ("lo", "mlx5_0:1"); empty: UCX's choice. The variable
+    /// BENCHFS_UCX_NET_DEVICES overrides it, as BENCHFS_UCX_<X> does every UCX setting.
     std::string net_device;
     /// Payloads up to this go inside the message, larger ones by rendezvous.
     std::size_t eager_max_bytes = 32768;
   };
-  /// Receives the messages of one AM id. Returns true if it took the data over (AmData).
+  /// Receives the messages of one AM id. Returns true if it made an AmData of the arrival.
   using Receiver = std::function<bool(const AmArrival&)>;
 
   static Result<std::unique_ptr<Fabric>> create(Loop& loop, Options options);
@@ -119,7 +128,8 @@ class Fabric final : public Source {
   Fabric(const Fabric&) = delete;
   Fabric& operator=(const Fabric&) = delete;
 
-  Status set_receiver(unsigned am_id, Receiver receiver);
+  /// persistent: the receiver may keep eager data beyond its call (AmData); else only announced data.
+  Status set_receiver(unsigned am_id, bool persistent, Receiver receiver);
   /// Address of this worker, to be given to others.
   std::span<const std::byte> address() const { return address_; }
   Loop& loop() { return loop_; }
@@ -148,6 +158,7 @@ class Fabric final : public Source {
   int event_fd_ = -1;
   std::vector<std::byte> address_;
   std::vector<std::unique_ptr<ReceiverSlot>> receivers_;
+  void* arriving_ = nullptr;  ///< data of the message whose callback is running, unless released
 };
 
 /// The error of a UCX status.

@@ -28,6 +28,7 @@ struct Session {
   std::int64_t pid = 0;
   std::int64_t opened_ms = 0;
   std::uint32_t in_flight = 0;
+  WaitQueue idle;            ///< woken when in_flight has become 0
   /// Identity for permission checks: that of the owner of the job's secret.
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
@@ -65,6 +66,8 @@ class Incoming {
   /// Copies or fetches the whole payload into `into` (at least payload_bytes()), and verifies the
   /// checksum if the caller sent one (Errc::checksum).
   Task<Status> receive(std::span<std::byte> into);
+  /// Verifies the checksum of a payload that is used where it is.
+  Status verify(std::span<const std::byte> payload) const;
 
   /// Answers. `data` must stay as it is until the task ends. A caller that has gone is not an error.
   template <wire::Message M>
@@ -80,7 +83,8 @@ class Incoming {
   Task<void> send_reply(std::uint16_t status, std::span<const std::byte> body,
                         std::span<const std::byte> data);
   Dispatcher* dispatcher_;
-  std::shared_ptr<Session> session_;
+  std::shared_ptr<Session> session_;  ///< null in one that was moved from
+  Gate::Pass pass_;
   wire::Header header_{};
   std::array<std::byte, wire::kBodyMax> body_{};
   AmData payload_;
@@ -98,13 +102,12 @@ class Dispatcher {
   struct Options {
     std::uint64_t cluster_id = 0;
     std::uint64_t instance = 0;      ///< of this server process, as published in the cluster file
-    std::string secret;
+    std::span<const std::byte> secret;  ///< of the job; outlives the dispatcher
     std::uint32_t max_sessions = 131072;
     std::uint64_t default_chunk_bytes = kChunkBytesDefault;
     std::uint32_t rpc_bytes_max = 1u << 20;
     std::uint32_t uid = 0, gid = 0;  ///< given to every session
   };
-  /// Serves nothing but sessions until services are added and open() is called.
   Dispatcher(Fabric& fabric, Options options);
   ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
@@ -120,7 +123,7 @@ class Dispatcher {
       (service.*handler)(std::move(incoming)).detach();
     };
   }
-  /// Begins to take messages in.
+  /// Begins to take messages in; hello first. Requests for which there is no service yet are refused.
   Status open();
   /// Refuses new requests (Errc::shutting_down), waits for those in flight, closes all sessions.
   Task<void> close();
@@ -141,13 +144,15 @@ class Dispatcher {
   static constexpr std::size_t kIdMax = 128;
 
   bool arrived(const AmArrival& arrival);
-  void hello(const AmArrival& arrival);
+  void hello(const wire::Header& header, const AmArrival& arrival);
+  Task<void> welcome(wire::Header header, wire::Hello::Request request, std::vector<std::byte> address);
   Task<void> authenticate(Incoming incoming);
   Task<void> goodbye(Incoming incoming);
   Task<void> refuse(std::shared_ptr<Session> session, wire::Header header, Errc code);
   Task<void> finish_session(std::shared_ptr<Session> session, bool force);
-  Task<void> reap();
-  void session_failed(std::uint64_t id);
+  void end_session(std::uint64_t id, bool force);
+  void reap();
+  bool caller_is_gone(const Session& session) const;
 
   Fabric& fabric_;
   Options options_;
@@ -155,9 +160,12 @@ class Dispatcher {
   std::array<Entry, kIdMax> entries_{};
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
   ServiceCounters counters_;
-  Gate gate_;
-  Gate housekeeping_;
+  std::uint64_t host_id_;
+  Gate requests_;      ///< Incomings
+  Gate housekeeping_;  ///< refusals, farewells
+  Loop::Periodic reaper_;
   bool stopping_ = false;
+  bool stopped_ = false;
 };
 
 }  // namespace benchfs
