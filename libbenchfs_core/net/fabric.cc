@@ -5,8 +5,11 @@
 // caller's own deadlines and liveness check notice it (net/caller).
 #include "net/fabric.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstdio>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "base/clock.hpp"
@@ -35,6 +38,24 @@ void settle(ucs_status_ptr_t answer, UcxCompletion& done) {
     done.status = UCS_PTR_STATUS(answer);
     done.pending = false;
   }
+}
+
+/// The transports that UCX chose: a fall-back to tcp between neighbours costs ten times the latency.
+void log_lanes(ucp_ep_h endpoint) {
+  char* text = nullptr;
+  std::size_t bytes = 0;
+  FILE* stream = open_memstream(&text, &bytes);
+  if (stream == nullptr) return;
+  ucp_ep_print_info(endpoint, stream);
+  std::fclose(stream);
+  std::string_view rest(text, bytes);
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    if (line.find("lane[") != line.npos) log_debug("UCX: {}", line);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  std::free(text);
 }
 
 }  // namespace
@@ -220,10 +241,14 @@ Result<std::unique_ptr<Endpoint>> Endpoint::connect(Fabric& fabric, std::span<co
   params.err_handler.cb = [](void* self, ucp_ep_h, ucs_status_t status) {
     auto* failing = static_cast<Endpoint*>(self);
     if (std::exchange(failing->failed_, true)) return;
-    if (failing->on_failure_) failing->on_failure_(status);
+    if (!failing->silenced_) failing->on_failure_(status);
   };
   const auto status = ucp_ep_create(fabric.worker_, &params, &endpoint->endpoint_);
-  if (status != UCS_OK) return std::unexpected(error_from_ucx(status));
+  if (status != UCS_OK) {
+    log_debug("UCX: no endpoint: {}", ucs_status_string(status));
+    return std::unexpected(error_from_ucx(status));
+  }
+  if (log_enabled(LogLevel::debug)) log_lanes(endpoint->endpoint_);
   return endpoint;
 }
 
@@ -240,8 +265,8 @@ void Endpoint::start_send(unsigned am_id, std::span<const std::byte> header,
   done.pending = true;
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
-  param.flags = data.size() <= fabric_.options_.eager_max_bytes ? UCP_AM_SEND_FLAG_EAGER
-                                                                : UCP_AM_SEND_FLAG_RNDV;
+  const std::size_t eager_max = std::max(fabric_.options_.eager_max_bytes, wire::kInlineMax);
+  param.flags = data.size() <= eager_max ? UCP_AM_SEND_FLAG_EAGER : UCP_AM_SEND_FLAG_RNDV;
   param.cb.send = &on_complete_send;
   param.user_data = &done;
   settle(ucp_am_send_nbx(endpoint_, am_id, header.data(), header.size(), data.data(), data.size(), &param),

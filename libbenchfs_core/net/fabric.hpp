@@ -90,6 +90,8 @@ class Endpoint {
                   UcxCompletion& done);
   /// The same, awaited.
   Task<Status> send(unsigned am_id, std::span<const std::byte> header, std::span<const std::byte> data);
+  /// The failure handler is not called any more.
+  void silence() { silenced_ = true; }
   /// Ends the connection. force: pending operations fail at once; else they are flushed first.
   Task<void> close(bool force);
   bool failed() const { return failed_; }
@@ -101,6 +103,7 @@ class Endpoint {
   FailureHandler on_failure_;
   ucp_ep_h endpoint_ = nullptr;
   bool failed_ = false;
+  bool silenced_ = false;
 };
 
 /// Awaits a UcxCompletion that was started.

@@ -18,8 +18,6 @@ namespace {
 
 constexpr std::int64_t kHandshakeMaxMs = 10'000;
 constexpr std::int64_t kReapNs = 2'000'000'000;
-/// A name or an address is always sent inside the message; so is a list of pieces of moderate length.
-constexpr std::size_t kInlineMax = 4096;
 
 struct ReplyBytes {
   std::array<std::byte, sizeof(wire::Header) + wire::kBodyMax> bytes;
@@ -150,7 +148,7 @@ bool Dispatcher::arrived(const AmArrival& arrival) {
   const Entry& entry = entries_[header.msg_id];
   const bool body_fits = arrival.header.size() == sizeof(header) + entry.body_bytes;
   const bool payload_fits = arrival.bytes <= entry.payload_max &&
-                            !(arrival.rendezvous && entry.payload_max <= kInlineMax);
+                            !(arrival.rendezvous && entry.payload_max <= wire::kInlineMax);
   if (!body_fits || !payload_fits) {
     log_warn("{} of session {:x} is malformed: body of {} bytes, payload of {}", entry.name,
              header.session, arrival.header.size() - sizeof(header), arrival.bytes);

@@ -3,6 +3,7 @@
 #pragma once
 #include <bit>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -15,6 +16,9 @@ inline constexpr std::uint16_t kVersion = 1;
 /// The two active-message ids of UCX.
 inline constexpr unsigned kAmRequest = 1;
 inline constexpr unsigned kAmReply = 2;
+
+/// Payloads up to this (names, addresses) are always inside the message, never announced.
+inline constexpr std::size_t kInlineMax = 4096;
 
 /// Flags of Header.
 inline constexpr std::uint16_t kFlagChecksum = 1;  ///< Header::checksum covers the payload
