@@ -1,0 +1,202 @@
+/*
+ * ad_benchfs.h - what the files of the BenchFS driver for ROMIO share.
+ *
+ * The driver translates ROMIO's ADIO operations to the C interface of BenchFS (benchfs.h). It is C
+ * because adio.h is C11 only. One ADIO_File belongs to one MPI_File_open; what the driver keeps for
+ * it hangs on fd->fs_ptr as a struct bfs_file.
+ */
+#ifndef AD_BENCHFS_H_INCLUDED
+#define AD_BENCHFS_H_INCLUDED
+
+#include "adio.h"
+#include "adio_extern.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "benchfs.h"
+
+/* The type of an element count in the ADIO interface. */
+#if defined(MPICH_NUMVERSION) && MPICH_NUMVERSION >= 40100000
+typedef MPI_Aint bfs_count_t;
+#else
+typedef int bfs_count_t;
+#endif
+
+struct bfs_file {
+  benchfs_file_t* file;         /* NULL until opened */
+  uint64_t chunk_bytes_hint;    /* for a file that is created; 0: the cluster's default */
+  unsigned agreements;          /* number of nonblocking agreements begun, the same on all ranks */
+  MPI_Win lock_window;          /* the lock of atomic mode; MPI_WIN_NULL when never used */
+  pthread_mutex_t lock_threads; /* keeps this process's own threads apart in the lock */
+};
+
+static inline struct bfs_file* bfs_file(ADIO_File fd) {
+  return (struct bfs_file*)fd->fs_ptr;
+}
+
+/* The driver's own part of fd, made at the first call. NULL: no memory. (ad_benchfs_open.c) */
+struct bfs_file* bfs_file_make(ADIO_File fd);
+
+/* ---- errors (ad_benchfs_error.c) -------------------------------------------------------------
+ * A failure travels as one positive int that can be reduced and broadcast: an errno value, plus
+ * BFS_NO_SESSION if the connection to the cluster could not be made (its ENOENT says nothing about
+ * the file). 0 is success. */
+#define BFS_NO_SESSION 0x10000
+#define BFS_TEXT_BYTES 512
+
+/* The MPI error code for `code`, with `text` as its message. */
+int bfs_error_code(const char* function, int line, int code, const char* text);
+#define BFS_ERROR(code, text) bfs_error_code(__func__, __LINE__, (code), (text))
+/* The text of this process's last failure, which was `code`. */
+const char* bfs_local_text(int code);
+/* A text for a failure on another rank. */
+void bfs_remote_text(char text[BFS_TEXT_BYTES], const char* operation, const char* path, int code,
+                     int rank);
+
+/* ---- session (ad_benchfs_session.c) ------------------------------------------------------------
+ * The process's one session, opened at the first call and closed by MPI_Finalize. On failure NULL,
+ * *code is set and benchfs_error() has the text. */
+benchfs_t* bfs_session(int* code);
+
+/* ---- agreement (ad_benchfs_agree.c) ------------------------------------------------------------
+ * All ranks learn the largest code and the first rank that has it. */
+struct bfs_verdict {
+  int code;
+  int rank;
+};
+/* Collective, blocking. */
+struct bfs_verdict bfs_agree(MPI_Comm comm, int code);
+
+/* The same without blocking, by messages along a binary tree of ranks, so that it is independent of
+ * the order of other collectives. */
+struct bfs_agreement {
+  MPI_Comm comm;
+  int tag;
+  int rank;
+  int size;
+  int phase;
+  int given; /* this rank has contributed */
+  struct bfs_verdict verdict;
+  struct bfs_verdict incoming[2];
+  MPI_Request requests[2];
+};
+/* Collective, but returns at once. The agreement must stay where it is until it has finished. */
+void bfs_agreement_begin(struct bfs_agreement* agreement, ADIO_File fd);
+/* This rank's contribution; called once, at any time after begin. */
+void bfs_agreement_give(struct bfs_agreement* agreement, int code);
+/* Never blocks; 1 once agreement->verdict holds. */
+int bfs_agreement_step(struct bfs_agreement* agreement);
+
+/* ---- accesses (ad_benchfs_view.c) --------------------------------------------------------------
+ * An access is a run of bytes of the file view and the memory it goes to or comes from. It is
+ * walked once, in batches of a bounded number of pieces: nothing proportional to the number of
+ * pieces of a view is ever built. */
+struct bfs_cursor {           /* a flattened type, repeated without end */
+  const ADIO_Offset* indices; /* NULL: contiguous */
+  const ADIO_Offset* lengths;
+  MPI_Count blocks;
+  MPI_Count block; /* the current one */
+  MPI_Aint extent;
+  ADIO_Offset tile_start; /* file offset or address where the current repetition starts */
+  ADIO_Offset position;   /* file offset or address of the next byte */
+  ADIO_Offset left;       /* contiguous bytes from there */
+};
+
+struct bfs_access {
+  struct bfs_cursor file;
+  struct bfs_cursor memory;
+  uint64_t left;          /* bytes not yet put into a batch */
+  ADIO_Offset view_start; /* where it starts, in bytes of data visible through the view */
+};
+
+#define BFS_BATCH_PIECES 8192
+#define BFS_BATCH_INLINE 16
+struct bfs_batch {
+  struct benchfs_extent* extents;
+  struct iovec* memory;
+  size_t n_extents;
+  size_t n_memory;
+  size_t extents_capacity;
+  size_t memory_capacity;
+  uint64_t bytes;
+  struct benchfs_extent inline_extents[BFS_BATCH_INLINE];
+  struct iovec inline_memory[BFS_BATCH_INLINE];
+};
+
+/* `offset` is in etypes of the view and counts only if file_ptr_type is ADIO_EXPLICIT_OFFSET. */
+void bfs_access_init(struct bfs_access* access, ADIO_File fd, const void* buf, bfs_count_t count,
+                     MPI_Datatype datatype, int file_ptr_type, ADIO_Offset offset);
+/* File offset of the byte of the view that is `bytes` after the start of the access. */
+ADIO_Offset bfs_access_offset(const struct bfs_access* access, ADIO_File fd, uint64_t bytes);
+
+void bfs_batch_init(struct bfs_batch* batch);
+/* The next pieces of `access`. 0 or ENOMEM. The batch is empty only when the access is. */
+int bfs_batch_fill(struct bfs_batch* batch, struct bfs_access* access);
+void bfs_batch_free(struct bfs_batch* batch);
+
+/* ---- transfers (ad_benchfs_io.c) ---------------------------------------------------------------
+ * Moves the whole access, under the lock in atomic mode. Returns the bytes moved (short at the end
+ * of the file only); *code is 0 or the failure, whose text is bfs_local_text(). */
+enum bfs_direction { BFS_READ, BFS_WRITE };
+uint64_t bfs_transfer(ADIO_File fd, struct bfs_access* access, enum bfs_direction direction,
+                      int* code);
+/* The MPI error code of a collective operation: `code` is how it went here, `verdict` what was
+ * agreed. */
+int bfs_collective_error(ADIO_File fd, const char* operation, int code, struct bfs_verdict verdict);
+
+/* ---- atomic mode (ad_benchfs_atomic.c) ---------------------------------------------------------
+ * One lock per collective open. Does nothing outside atomic mode. */
+int bfs_atomic_enable(ADIO_File fd);        /* collective; an MPI error code */
+void bfs_atomic_free(struct bfs_file* own); /* collective */
+void bfs_atomic_lock(ADIO_File fd);
+/* Returns 0 or the failure of making the file's size known. */
+int bfs_atomic_unlock(ADIO_File fd);
+
+/* ---- hints (ad_benchfs_hints.c) ----------------------------------------------------------------
+ */
+/* Put what the file system decided at open into fd->info. */
+void bfs_hints_report(ADIO_File fd, benchfs_t* fs);
+
+/* ---- the ADIO operations -----------------------------------------------------------------------
+ */
+void ADIOI_BENCHFS_Open(ADIO_File fd, int* error_code);
+void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_code);
+void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code);
+void ADIOI_BENCHFS_SetInfo(ADIO_File fd, MPI_Info users_info, int* error_code);
+void ADIOI_BENCHFS_Fcntl(ADIO_File fd, int flag, ADIO_Fcntl_t* fcntl_struct, int* error_code);
+void ADIOI_BENCHFS_Flush(ADIO_File fd, int* error_code);
+void ADIOI_BENCHFS_Resize(ADIO_File fd, ADIO_Offset size, int* error_code);
+void ADIOI_BENCHFS_Delete(const char* filename, int* error_code);
+int ADIOI_BENCHFS_Feature(ADIO_File fd, int flag);
+int ADIOI_BENCHFS_SetLock(ADIO_File fd, int cmd, int type, ADIO_Offset offset, int whence,
+                          ADIO_Offset len);
+
+#define BFS_DECLARE_READ(name)                                                                    \
+  void name(ADIO_File fd, void* buf, bfs_count_t count, MPI_Datatype datatype, int file_ptr_type, \
+            ADIO_Offset offset, ADIO_Status* status, int* error_code)
+#define BFS_DECLARE_WRITE(name)                                                      \
+  void name(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype datatype, \
+            int file_ptr_type, ADIO_Offset offset, ADIO_Status* status, int* error_code)
+#define BFS_DECLARE_IREAD(name)                                                                   \
+  void name(ADIO_File fd, void* buf, bfs_count_t count, MPI_Datatype datatype, int file_ptr_type, \
+            ADIO_Offset offset, ADIO_Request* request, int* error_code)
+#define BFS_DECLARE_IWRITE(name)                                                     \
+  void name(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype datatype, \
+            int file_ptr_type, ADIO_Offset offset, ADIO_Request* request, int* error_code)
+
+BFS_DECLARE_READ(ADIOI_BENCHFS_ReadContig);
+BFS_DECLARE_WRITE(ADIOI_BENCHFS_WriteContig);
+BFS_DECLARE_READ(ADIOI_BENCHFS_ReadStrided);
+BFS_DECLARE_WRITE(ADIOI_BENCHFS_WriteStrided);
+BFS_DECLARE_READ(ADIOI_BENCHFS_ReadStridedColl);
+BFS_DECLARE_WRITE(ADIOI_BENCHFS_WriteStridedColl);
+BFS_DECLARE_IREAD(ADIOI_BENCHFS_IreadContig);
+BFS_DECLARE_IWRITE(ADIOI_BENCHFS_IwriteContig);
+BFS_DECLARE_IREAD(ADIOI_BENCHFS_IreadStrided);
+BFS_DECLARE_IWRITE(ADIOI_BENCHFS_IwriteStrided);
+BFS_DECLARE_IREAD(ADIOI_BENCHFS_IreadStridedColl);
+BFS_DECLARE_IWRITE(ADIOI_BENCHFS_IwriteStridedColl);
+
+#endif /* AD_BENCHFS_H_INCLUDED */

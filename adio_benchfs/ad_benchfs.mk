@@ -1,0 +1,21 @@
+## Part of ROMIO's Makefile.am once adio_benchfs/patch-mpich has put the BenchFS driver there.
+
+if BUILD_AD_BENCHFS
+
+noinst_HEADERS += adio/ad_benchfs/ad_benchfs.h
+
+romio_other_sources += \
+    adio/ad_benchfs/ad_benchfs.c \
+    adio/ad_benchfs/ad_benchfs_agree.c \
+    adio/ad_benchfs/ad_benchfs_atomic.c \
+    adio/ad_benchfs/ad_benchfs_coll.c \
+    adio/ad_benchfs/ad_benchfs_error.c \
+    adio/ad_benchfs/ad_benchfs_fcntl.c \
+    adio/ad_benchfs/ad_benchfs_hints.c \
+    adio/ad_benchfs/ad_benchfs_io.c \
+    adio/ad_benchfs/ad_benchfs_nb.c \
+    adio/ad_benchfs/ad_benchfs_open.c \
+    adio/ad_benchfs/ad_benchfs_session.c \
+    adio/ad_benchfs/ad_benchfs_view.c
+
+endif BUILD_AD_BENCHFS

@@ -1,0 +1,107 @@
+/*
+ * ad_benchfs_io.c - blocking independent reads and writes.
+ *
+ * Contiguous accesses are one call of the client library. All others are list I/O: the pieces of
+ * the file view and of the memory go to the library as they are, so nothing is copied, sieved or
+ * locked.
+ */
+#include "ad_benchfs.h"
+
+uint64_t bfs_transfer(ADIO_File fd, struct bfs_access* access, enum bfs_direction direction,
+                      int* code) {
+  benchfs_file_t* file = bfs_file(fd)->file;
+  struct bfs_batch batch;
+  uint64_t moved = 0;
+  int flush_code;
+
+  *code = 0;
+  bfs_batch_init(&batch);
+  bfs_atomic_lock(fd);
+  while (access->left > 0) {
+    int64_t result;
+
+    *code = bfs_batch_fill(&batch, access);
+    if (*code != 0) break;
+    if (direction == BFS_WRITE) {
+      fd->dirty_write = 1;
+      result =
+          benchfs_write_list(file, batch.extents, batch.n_extents, batch.memory, batch.n_memory);
+    } else {
+      result =
+          benchfs_read_list(file, batch.extents, batch.n_extents, batch.memory, batch.n_memory);
+    }
+    if (result < 0) {
+      *code = (int)-result;
+      break;
+    }
+    moved += (uint64_t)result;
+    /* The pieces of a view ascend: what follows is behind the end of the file, too. */
+    if ((uint64_t)result < batch.bytes) break;
+  }
+  flush_code = bfs_atomic_unlock(fd);
+  if (*code == 0) *code = flush_code;
+  bfs_batch_free(&batch);
+  return moved;
+}
+
+static void strided(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype datatype,
+                    int file_ptr_type, ADIO_Offset offset, enum bfs_direction direction,
+                    ADIO_Status* status, int* error_code) {
+  struct bfs_access access;
+  uint64_t moved;
+  int code;
+
+  bfs_access_init(&access, fd, buf, count, datatype, file_ptr_type, offset);
+  moved = bfs_transfer(fd, &access, direction, &code);
+  if (file_ptr_type == ADIO_INDIVIDUAL && moved > 0)
+    fd->fp_ind = bfs_access_offset(&access, fd, moved);
+  MPIR_Status_set_bytes(status, datatype, (MPI_Count)moved);
+  *error_code = code == 0 ? MPI_SUCCESS : BFS_ERROR(code, bfs_local_text(code));
+}
+
+BFS_DECLARE_READ(ADIOI_BENCHFS_ReadStrided) {
+  strided(fd, buf, count, datatype, file_ptr_type, offset, BFS_READ, status, error_code);
+}
+
+BFS_DECLARE_WRITE(ADIOI_BENCHFS_WriteStrided) {
+  strided(fd, buf, count, datatype, file_ptr_type, offset, BFS_WRITE, status, error_code);
+}
+
+/* Contiguous in memory and in the file: `offset` is in bytes of the file, whatever the view. */
+static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype datatype,
+                       int file_ptr_type, ADIO_Offset offset, enum bfs_direction direction,
+                       ADIO_Status* status, int* error_code) {
+  benchfs_file_t* file = bfs_file(fd)->file;
+  MPI_Count size;
+  size_t bytes;
+  int64_t result;
+  int flush_code;
+
+  MPI_Type_size_x(datatype, &size);
+  bytes = (size_t)size * (size_t)count;
+  if (file_ptr_type == ADIO_INDIVIDUAL) offset = fd->fp_ind;
+  bfs_atomic_lock(fd);
+  if (direction == BFS_WRITE) {
+    fd->dirty_write = 1;
+    result = benchfs_pwrite(file, buf, bytes, (uint64_t)offset);
+  } else {
+    result = benchfs_pread(file, (void*)buf, bytes, (uint64_t)offset);
+  }
+  flush_code = bfs_atomic_unlock(fd);
+  if (result >= 0 && flush_code != 0) result = -flush_code;
+  MPIR_Status_set_bytes(status, datatype, (MPI_Count)MPL_MAX(result, 0));
+  if (result < 0) {
+    *error_code = BFS_ERROR((int)-result, benchfs_error());
+    return;
+  }
+  if (file_ptr_type == ADIO_INDIVIDUAL) fd->fp_ind += result;
+  *error_code = MPI_SUCCESS;
+}
+
+BFS_DECLARE_READ(ADIOI_BENCHFS_ReadContig) {
+  contiguous(fd, buf, count, datatype, file_ptr_type, offset, BFS_READ, status, error_code);
+}
+
+BFS_DECLARE_WRITE(ADIOI_BENCHFS_WriteContig) {
+  contiguous(fd, buf, count, datatype, file_ptr_type, offset, BFS_WRITE, status, error_code);
+}

@@ -1,0 +1,198 @@
+/*
+ * ad_benchfs_open.c - open and close.
+ *
+ * Open is collective and costs the servers one lookup or create, however many ranks there are: rank
+ * 0 asks, and broadcasts what came of it, a handle that every rank turns into its own file without
+ * asking anyone, or the failure with its text.
+ */
+#include "ad_benchfs.h"
+
+#include <stddef.h>
+#include <unistd.h>
+
+/* What rank 0 tells the others. */
+struct announcement {
+  int code;
+  int handle_bytes;
+  uint64_t file_bytes; /* where a file opened with MPI_MODE_APPEND starts */
+  char text[BFS_TEXT_BYTES];
+  char handle[BENCHFS_HANDLE_BYTES];
+};
+
+struct bfs_file* bfs_file_make(ADIO_File fd) {
+  struct bfs_file* own = bfs_file(fd);
+
+  if (own == NULL) {
+    own = ADIOI_Calloc(1, sizeof(*own));
+    if (own == NULL) return NULL;
+    own->lock_window = MPI_WIN_NULL;
+    pthread_mutex_init(&own->lock_threads, NULL);
+    fd->fs_ptr = own;
+  }
+  return own;
+}
+
+static void file_free(ADIO_File fd) {
+  struct bfs_file* own = bfs_file(fd);
+
+  if (own != NULL) {
+    pthread_mutex_destroy(&own->lock_threads);
+    ADIOI_Free(own);
+  }
+  fd->fs_ptr = NULL;
+}
+
+static int access_flags(int access_mode) {
+  if (access_mode & ADIO_RDWR) return O_RDWR;
+  return access_mode & ADIO_WRONLY ? O_WRONLY : O_RDONLY;
+}
+
+static int open_flags(int access_mode) {
+  int flags = access_flags(access_mode);
+
+  if (access_mode & ADIO_CREATE) flags |= O_CREAT;
+  if (access_mode & ADIO_EXCL) flags |= O_EXCL;
+  return flags;
+}
+
+static uint32_t permissions(ADIO_File fd) {
+  mode_t mask;
+
+  if (fd->perm != ADIO_PERM_NULL) return (uint32_t)fd->perm;
+  mask = umask(022);
+  umask(mask);
+  return 0666 & ~(uint32_t)mask;
+}
+
+/* Opens fd->filename in this process; benchfs_error() has the text of a failure. */
+static int open_here(ADIO_File fd, int access_mode) {
+  struct bfs_file* own = bfs_file_make(fd);
+  int code = ENOMEM;
+  benchfs_t* fs = own == NULL ? NULL : bfs_session(&code);
+
+  if (fs != NULL) {
+    code = -benchfs_open(fs, fd->filename, open_flags(access_mode), permissions(fd),
+                         own->chunk_bytes_hint, &own->file);
+    if (code != 0) own->file = NULL;
+  }
+  return code;
+}
+
+static int export_here(ADIO_File fd, int access_mode, struct announcement* message) {
+  struct benchfs_stat stat;
+  benchfs_file_t* file = bfs_file(fd)->file;
+
+  message->handle_bytes = benchfs_export(file, message->handle, sizeof(message->handle));
+  if (message->handle_bytes < 0) return -message->handle_bytes;
+  if (access_mode & ADIO_APPEND) {
+    int result = benchfs_fstat(file, &stat);
+
+    if (result != 0) return -result;
+    message->file_bytes = stat.size;
+  }
+  return 0;
+}
+
+static int import_here(ADIO_File fd, int access_mode, const struct announcement* message) {
+  struct bfs_file* own = bfs_file_make(fd);
+  int code = ENOMEM;
+  benchfs_t* fs = own == NULL ? NULL : bfs_session(&code);
+
+  if (fs != NULL) {
+    code = -benchfs_import(fs, message->handle, (size_t)message->handle_bytes,
+                           access_flags(access_mode), &own->file);
+    if (code != 0) own->file = NULL;
+  }
+  return code;
+}
+
+static void opened(ADIO_File fd, uint64_t file_bytes) {
+  int code;
+
+  fd->is_open = 1;
+  fd->dirty_write = 0;
+  fd->fd_sys = -1;
+  fd->fp_sys_posn = -1;
+  if (fd->access_mode & ADIO_APPEND) fd->fp_ind = (ADIO_Offset)file_bytes;
+  bfs_hints_report(fd, bfs_session(&code));
+}
+
+static void close_here(ADIO_File fd) {
+  struct bfs_file* own = bfs_file(fd);
+
+  if (own != NULL && own->file != NULL) benchfs_close(own->file);
+  file_free(fd);
+}
+
+/* For opens that are not collective; ROMIO makes them only when it defers an open, which this
+ * driver does not let it. */
+void ADIOI_BENCHFS_Open(ADIO_File fd, int* error_code) {
+  struct benchfs_stat stat = {0};
+  int code = open_here(fd, fd->access_mode);
+
+  if (code == 0 && (fd->access_mode & ADIO_APPEND))
+    code = -benchfs_fstat(bfs_file(fd)->file, &stat);
+  if (code != 0) {
+    *error_code = BFS_ERROR(code, benchfs_error());
+    close_here(fd);
+    return;
+  }
+  opened(fd, stat.size);
+  *error_code = MPI_SUCCESS;
+}
+
+void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_code) {
+  struct announcement message;
+  struct bfs_verdict verdict;
+  int code = 0;
+
+  fd->access_mode = access_mode;
+  if (access_mode & ADIO_SEQUENTIAL) {
+    /* The same on all ranks, so there is nothing to agree on. MPI_File_open itself would notice
+     * only after the open, and then lose the error. */
+    *error_code = BFS_ERROR(ENOTSUP,
+                            "benchfs: MPI_MODE_SEQUENTIAL needs shared file pointers, "
+                            "which are not supported");
+    file_free(fd);
+    return;
+  }
+
+  memset(&message, 0, sizeof(message));
+  if (rank == 0) {
+    code = open_here(fd, access_mode);
+    if (code == 0) code = export_here(fd, access_mode, &message);
+    message.code = code;
+    if (code != 0) snprintf(message.text, sizeof(message.text), "%s", bfs_local_text(code));
+  }
+  MPI_Bcast(&message, (int)sizeof(message), MPI_BYTE, 0, fd->comm);
+  if (message.code != 0) {
+    *error_code = BFS_ERROR(message.code, message.text);
+    close_here(fd);
+    return;
+  }
+
+  if (rank != 0) code = import_here(fd, access_mode, &message);
+  verdict = bfs_agree(fd->comm, code);
+  if (verdict.code != 0) {
+    *error_code = bfs_collective_error(fd, "open", code, verdict);
+    close_here(fd);
+    return;
+  }
+  opened(fd, message.file_bytes);
+  *error_code = MPI_SUCCESS;
+}
+
+void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
+  struct bfs_file* own = bfs_file(fd);
+  int code = 0;
+
+  *error_code = MPI_SUCCESS;
+  if (own == NULL) return;
+  bfs_atomic_free(own);
+  if (own->file != NULL) code = -benchfs_close(own->file);
+  /* A rank may be here when another one has closed and deleted the file already. */
+  if ((fd->access_mode & ADIO_DELETE_ON_CLOSE) && (code == ENOENT || code == ESTALE)) code = 0;
+  if (code != 0) *error_code = BFS_ERROR(code, benchfs_error());
+  fd->is_open = 0;
+  file_free(fd);
+}
