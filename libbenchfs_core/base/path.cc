@@ -25,7 +25,7 @@ Result<std::string> canonical_path(std::string_view path) {
     out += '/';
     out += name;
   }
-  if (out.empty()) out = "/";
+  if (out.empty()) out.push_back('/');
   return out;
 }
 

@@ -21,6 +21,9 @@ namespace {
 constexpr std::uint32_t kMagic = 0x4d534642;  // "BFSM"
 constexpr std::uint16_t kVersion = 1;
 
+/// Blocks at the start of the initial map that keep the servers of the cut-off block at their ends.
+constexpr std::uint32_t kGuardBlocks = 16;
+
 template <class T>
 void put(std::byte*& at, T value) {
   std::memcpy(at, &value, sizeof value);
@@ -55,16 +58,27 @@ SlotMap SlotMap::initial(std::uint32_t n_servers, std::uint64_t seed) {
   map.owners_.resize(kSlots);
   map.epoch_ = 1;
   const std::span<ServerIndex> slots = map.owners_;
-  std::uint32_t at = 0;
-  for (; at + n_servers <= kSlots; at += n_servers) {
-    const auto block = slots.subspan(at, n_servers);
-    std::iota(block.begin(), block.end(), ServerIndex{0});
-    shuffle(block, at / n_servers, seed);
+  const std::uint32_t n_blocks = kSlots / n_servers;
+  const std::uint32_t n_rest = kSlots % n_servers;
+
+  // The cut-off block at the end, and with it who owns one slot more than the others.
+  std::vector<ServerIndex> order(n_servers);
+  std::iota(order.begin(), order.end(), ServerIndex{0});
+  if (n_rest > 0) {
+    shuffle(order, n_blocks, seed);
+    std::copy_n(order.begin(), n_rest, slots.begin() + (kSlots - n_rest));
+    std::rotate(order.begin(), order.begin() + n_rest, order.end());
   }
-  if (at < kSlots) {
-    const auto rest = slots.subspan(at);
-    std::copy_n(slots.begin() + (at - n_servers), rest.size(), rest.begin());
-    shuffle(rest, at / n_servers, seed);
+  for (std::uint32_t b = 0; b < n_blocks; ++b) {
+    const auto block = slots.subspan(std::size_t{b} * n_servers, n_servers);
+    if (n_rest > 0 && b < kGuardBlocks) {
+      std::copy(order.begin(), order.end(), block.begin());
+      shuffle(block.first(n_servers - n_rest), b, seed);
+      shuffle(block.last(n_rest), ~b, seed);
+    } else {
+      std::iota(block.begin(), block.end(), ServerIndex{0});
+      shuffle(block, b, seed);
+    }
   }
   map.count_slots(n_servers);
   return map;

@@ -37,13 +37,16 @@ struct ServerPlace {
 /// many threads at once.
 ///
 /// Initial map: blocks of N consecutive slots, each block a pseudo-random permutation of the N
-/// servers that depends on the seed (the cluster id) and the block alone. Of n consecutive slots,
-/// also round the end of the map, at most ceil(n/N)+1 then belong to one server: a run is the tail
-/// of one block, k whole blocks and the head of another; a server is in each at most once, and if
-/// both ends are nonempty then n > kN. The last block is cut off when N does not divide 65536; its
-/// servers are the first ones of the block before it, so that tail, remainder and head share a
-/// server only in runs longer than N. Different permutations keep ranks that walk at regular
-/// strides from meeting at one server all the time, which plain round robin does to them.
+/// servers that depends on the seed (the cluster id) and the block alone. Different permutations
+/// keep ranks that walk at regular strides from meeting at one server all the time, which plain
+/// round robin does to them. Of n consecutive slots at most ceil(n/N)+1 belong to one server: a run
+/// is the tail of one block, k whole blocks and the head of another; a server is in each at most
+/// once, and if both ends are nonempty then n > kN. When N does not divide 65536 the last block is
+/// cut off, and a run across the end of the map has a third part that some servers are in. The
+/// first 16 blocks keep those servers in their last positions: a head that reaches them is so long
+/// that the bound holds again. It is ceil(n/N)+2 for runs across the end that are longer than 16
+/// blocks. (No map has ceil(n/N)+1 everywhere, unless the servers with one slot more than the
+/// others walk round it nearly periodically, which is the convoy.)
 ///
 /// add() and remove() move no more slots than they must (consistent hashing with bounded load): the
 /// bound on consecutive slots is then kept nearly, not exactly.
