@@ -28,6 +28,10 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__ /* benchfs_stat and benchfs_server_status are each a struct and a function */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
 
 #define BENCHFS_VERSION_MAJOR 0
 #define BENCHFS_VERSION_MINOR 1
@@ -35,7 +39,7 @@ extern "C" {
 #define BENCHFS_API __attribute__((visibility("default")))
 
 /* One session: a connection of this process to one BenchFS cluster. */
-typedef struct benchfs benchfs_t;
+typedef struct benchfs_fs benchfs_t;
 /* One open file of one session. */
 typedef struct benchfs_file benchfs_file_t;
 /* One nonblocking operation in flight. */
@@ -203,6 +207,9 @@ BENCHFS_API int benchfs_server_status(benchfs_t *fs, int server, struct benchfs_
 BENCHFS_API const char *benchfs_cluster_id(benchfs_t *fs);
 BENCHFS_API uint64_t benchfs_epoch(benchfs_t *fs);
 
+#ifdef __GNUC__
+#pragma GCC diagnostic pop
+#endif
 #ifdef __cplusplus
 }
 #endif
