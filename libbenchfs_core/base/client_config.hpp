@@ -10,6 +10,13 @@
 
 namespace benchfs {
 
+/// Which payloads carry a checksum.
+enum class ChecksumMode : std::uint8_t { off, wire };
+template <>
+struct EnumNames<ChecksumMode> {
+  static constexpr std::array<std::string_view, 2> kNames{"off", "wire"};
+};
+
 // clang-format off
 // X(type, key, member of ClientConfig, default, help, rule)
 #define BENCHFS_CLIENT_CONFIG(X)                                                                    \
@@ -47,6 +54,9 @@ namespace benchfs {
     "Striping unit of files that this client creates.",                                             \
     .min = kChunkBytesMin, .max = kChunkBytesMax, .power_of_two = true,                             \
     .zero = "the cluster's default")                                                                \
+  X(config::Choice<ChecksumMode>, checksum, checksum, ChecksumMode::off,                            \
+    "wire: data carry a CRC32C on their way, in both directions, that the receiver verifies.",      \
+    )                                                                                               \
   X(config::Choice<LogLevel>, log_level, log_level, LogLevel::warn,                                 \
     "Least severe events that are logged.",                                                         \
     )                                                                                               \

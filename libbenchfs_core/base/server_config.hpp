@@ -17,13 +17,6 @@ struct EnumNames<IoMode> {
   static constexpr std::array<std::string_view, 4> kNames{"auto", "ring", "direct", "plain"};
 };
 
-/// Where data are protected by checksums.
-enum class ChecksumMode : std::uint8_t { off, wire };
-template <>
-struct EnumNames<ChecksumMode> {
-  static constexpr std::array<std::string_view, 2> kNames{"off", "wire"};
-};
-
 // clang-format off
 // X(type, key, member of ServerConfig, default, help, rule)
 #define BENCHFS_SERVER_CONFIG(X)                                                                    \
@@ -82,9 +75,6 @@ struct EnumNames<ChecksumMode> {
   X(config::Integer, ring_entries, ring_entries, 256,                                               \
     "Submission queue entries of the io_uring.",                                                    \
     .min = 8, .max = 4096, .power_of_two = true)                                                    \
-  X(config::Choice<ChecksumMode>, checksum, checksum, ChecksumMode::off,                            \
-    "wire: data carry a CRC32C that the receiver verifies.",                                        \
-    )                                                                                               \
   X(config::Integer, max_sessions, max_sessions, 131'072,                                           \
     "Most client sessions at once.",                                                                \
     .min = 1, .max = 16'777'216)                                                                    \
