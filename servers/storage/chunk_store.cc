@@ -1,0 +1,363 @@
+// The chunk files: where they are, opening them below the data directory and nowhere else, syncing,
+// shortening, removing, counting. How their data moves is in chunk_io.cc.
+#include "storage/chunk_store.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+
+namespace benchfs {
+namespace {
+
+/// Freeing more than this takes long enough to be left to the helper thread.
+constexpr std::uint64_t kBigBytes = 8ull << 20;
+
+std::uint64_t allocated(const struct stat& facts) {
+  return static_cast<std::uint64_t>(facts.st_blocks) * 512;
+}
+
+struct Name {
+  std::array<char, 20> text;  ///< "xx/0123456789abcdef"
+  explicit Name(InodeId inode, std::size_t folder) {
+    std::snprintf(text.data(), text.size(), "%02zx/%016llx", folder,
+                  static_cast<unsigned long long>(inode));
+  }
+  const char* c_str() const { return text.data(); }
+};
+
+Status logged(const char* what, const std::string& path, int err) {
+  log_error("cannot {} {}: {}", what, path, std::strerror(err));
+  return fail(errc_from_errno(err), err);
+}
+
+/// Allocated bytes of the regular files in an open folder, which is closed.
+std::uint64_t count_folder(int fd) {
+  std::uint64_t bytes = 0;
+  DIR* folder = fdopendir(fd);
+  if (folder == nullptr) {
+    ::close(fd);
+    return 0;
+  }
+  while (const dirent* entry = readdir(folder)) {
+    struct stat facts {};
+    if (entry->d_name[0] != '.' &&
+        fstatat(dirfd(folder), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(facts.st_mode)) {
+      bytes += allocated(facts);
+    }
+  }
+  closedir(folder);
+  return bytes;
+}
+
+}  // namespace
+
+std::size_t ChunkStore::folder_of(InodeId inode) {
+  // Slot and counter both vary from file to file, in a busy and in a nearly empty cluster.
+  return static_cast<std::size_t>((inode ^ (inode >> 48)) & (kFolders - 1));
+}
+
+std::string ChunkStore::path_of(InodeId inode) {
+  return std::string("chunks/") + Name(inode, folder_of(inode)).c_str();
+}
+
+Result<std::unique_ptr<ChunkStore>> ChunkStore::create(Options options, Ring* ring,
+                                                       Offload& offload) {
+  auto store = std::unique_ptr<ChunkStore>(new ChunkStore(std::move(options), ring, offload));
+  BFS_CHECK(started, store->start());
+  return store;
+}
+
+ChunkStore::ChunkStore(Options options, Ring* ring, Offload& offload)
+    : options_(std::move(options)),
+      ring_(ring),
+      offload_(offload),
+      cache_(options_.open_files_max, [this](FdCache::File& file) { closing(file); }) {}
+
+ChunkStore::~ChunkStore() {
+  BFS_ASSERT(background_.inside() == 0);
+  cache_.clear();
+  if (chunks_fd_ >= 0) ::close(chunks_fd_);
+}
+
+Status ChunkStore::start() {
+  const std::string path = options_.data_dir + "/chunks";
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    return logged("make the folder", path, errno);
+  }
+  chunks_fd_ = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (chunks_fd_ < 0) return logged("open the folder", path, errno);
+  for (std::size_t i = 0; i < kFolders; ++i) {
+    std::array<char, 4> name{};
+    std::snprintf(name.data(), name.size(), "%02zx", i);
+    const bool made = mkdirat(chunks_fd_, name.data(), 0700) == 0;
+    if (!made && errno != EEXIST) {
+      return logged("make the folder", path + "/" + name.data(), errno);
+    }
+    const int fd = openat(chunks_fd_, name.data(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return logged("open the folder", path + "/" + name.data(), errno);
+    if (made) {
+      ::close(fd);
+    } else {
+      stored_bytes_ += static_cast<std::int64_t>(count_folder(fd));
+    }
+  }
+
+  struct statfs facts {};
+  if (fstatfs(chunks_fd_, &facts) != 0) return logged("look at", path, errno);
+  volatile_ = facts.f_type == TMPFS_MAGIC || facts.f_type == RAMFS_MAGIC;
+  if (!volatile_ && fsync(chunks_fd_) != 0) return logged("sync", path, errno);
+
+  mode_ = options_.io_mode;
+  if (mode_ == IoMode::automatic) mode_ = volatile_ ? IoMode::plain : IoMode::ring;
+  if (mode_ != IoMode::plain && ring_ == nullptr) {
+    log_warn("io_uring is not to be had here: data in {} moves by plain system calls", path);
+    mode_ = IoMode::plain;
+  }
+  return {};
+}
+
+int ChunkStore::open_file(InodeId inode, int flags) {
+  const Name name(inode, folder_of(inode));
+  flags |= O_CLOEXEC | O_NOFOLLOW;
+  const mode_t mode = (flags & O_CREAT) != 0 ? 0600 : 0;
+  for (;;) {
+    int fd = -1;
+    if (beneath_) {
+      open_how how{};
+      how.flags = static_cast<std::uint64_t>(flags);
+      how.mode = mode;
+      how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+      fd = static_cast<int>(syscall(SYS_openat2, chunks_fd_, name.c_str(), &how, sizeof(how)));
+      // An old kernel, or a container's filter that does not know the call.
+      if (fd < 0 && (errno == ENOSYS || errno == EPERM)) beneath_ = false;
+    }
+    if (!beneath_) fd = openat(chunks_fd_, name.c_str(), flags, mode);
+    if (fd >= 0) return fd;
+    if ((errno == EMFILE || errno == ENFILE) && cache_.evict_one()) continue;
+    if (errno != EINTR) return -1;
+  }
+}
+
+Result<FdCache::Pin> ChunkStore::pin(InodeId inode, Missing missing) {
+  FdCache::Pin found = cache_.find(inode);
+  if (found) return found;
+  int fd = -1;
+  bool made = false;
+  if (missing == Missing::create) {
+    fd = open_file(inode, O_RDWR | O_CREAT | O_EXCL);
+    made = fd >= 0;
+    if (fd < 0 && errno == EEXIST) fd = open_file(inode, O_RDWR);
+  } else {
+    fd = open_file(inode, O_RDWR);
+  }
+  if (fd < 0) {
+    const int err = errno;
+    if (err != ENOENT) {
+      log_error("cannot open {}/{}: {}", options_.data_dir, path_of(inode), std::strerror(err));
+    }
+    return fail(errc_from_errno(err), err);
+  }
+  FdCache::Pin added = cache_.insert(inode, fd);
+  if (made) {
+    ++folders_[folder_of(inode)].changes;
+  } else {
+    struct stat facts {};
+    if (fstat(fd, &facts) == 0) added->allocated_bytes = allocated(facts);
+  }
+  return added;
+}
+
+bool ChunkStore::direct_ready(FdCache::File& file) {
+  if (file.direct_fd >= 0) return true;
+  if (file.no_direct || file.removed) return false;
+  file.direct_fd = open_file(file.inode, O_RDWR | O_DIRECT);
+  if (file.direct_fd >= 0) return true;
+  file.no_direct = true;
+  log_debug("no O_DIRECT for {}/{}: {}", options_.data_dir, path_of(file.inode),
+            std::strerror(errno));
+  return false;
+}
+
+Task<Status> ChunkStore::sync(InodeId inode) {
+  if (volatile_) co_return Status{};
+  if (const auto lost = lost_.find(inode); lost != lost_.end()) {
+    co_return std::unexpected(lost->second);
+  }
+  auto pinned = pin(inode, Missing::fail);
+  if (!pinned) {
+    if (pinned.error().code == Errc::not_found) co_return Status{};
+    co_return std::unexpected(pinned.error());
+  }
+  FdCache::File& file = **pinned;
+  if (const std::uint64_t changes = file.changes; file.synced < changes) {
+    Status done;
+    if (ring_ != nullptr) {
+      auto op = ring_->fdatasync(file.fd);
+      const Result<std::size_t> result = co_await op;
+      if (!result) done = std::unexpected(result.error());
+    } else {
+      int err = 0;
+      const int fd = file.fd;
+      auto call = offload_.run([fd, &err] { err = fdatasync(fd) == 0 ? 0 : errno; });
+      co_await call;
+      if (err != 0) done = fail(errc_from_errno(err), err);
+    }
+    if (!done) {
+      log_error("data of {}/{} did not reach the device: {}", options_.data_dir, path_of(inode),
+                std::strerror(done.error().native));
+      if (!file.removed) lost_.insert_or_assign(inode, done.error());
+      co_return done;
+    }
+    file.synced = std::max(file.synced, changes);
+  }
+  const std::size_t folder = folder_of(inode);
+  if (folders_[folder].synced == folders_[folder].changes) co_return Status{};
+  auto named = sync_folder(folder);
+  co_return co_await named;
+}
+
+Task<Status> ChunkStore::sync_folder(std::size_t folder) {
+  const std::uint64_t changes = folders_[folder].changes;
+  int err = 0;
+  const int chunks_fd = chunks_fd_;
+  auto call = offload_.run([chunks_fd, folder, &err] {
+    std::array<char, 4> name{};
+    std::snprintf(name.data(), name.size(), "%02zx", folder);
+    const int fd = openat(chunks_fd, name.data(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) err = errno;
+    if (fd >= 0) ::close(fd);
+  });
+  co_await call;
+  if (err != 0) {
+    log_error("cannot sync folder {:02x} of {}/chunks: {}", folder, options_.data_dir,
+              std::strerror(err));
+    co_return fail(errc_from_errno(err), err);
+  }
+  folders_[folder].synced = std::max(folders_[folder].synced, changes);
+  co_return Status{};
+}
+
+Task<Status> ChunkStore::truncate(InodeId inode, std::uint64_t size) {
+  auto pinned = pin(inode, Missing::fail);
+  if (!pinned) {
+    if (pinned.error().code == Errc::not_found) co_return Status{};
+    co_return std::unexpected(pinned.error());
+  }
+  FdCache::File& file = **pinned;
+  struct stat facts {};
+  if (fstat(file.fd, &facts) != 0) co_return fail(errc_from_errno(errno), errno);
+  const auto local = static_cast<std::uint64_t>(facts.st_size);
+  if (local <= size) co_return Status{};
+  int err = 0;
+  if (std::min(local - size, allocated(facts)) > kBigBytes) {
+    const int fd = file.fd;
+    auto call = offload_.run(
+        [fd, size, &err] { err = ftruncate(fd, static_cast<off_t>(size)) == 0 ? 0 : errno; });
+    co_await call;
+  } else if (ftruncate(file.fd, static_cast<off_t>(size)) != 0) {
+    err = errno;
+  }
+  ++file.changes;
+  if (err != 0) co_return fail(errc_from_errno(err), err);
+  co_return Status{};
+}
+
+Task<Status> ChunkStore::remove(InodeId inode) {
+  lost_.erase(inode);
+  const Name name(inode, folder_of(inode));
+  FdCache::Pin open = cache_.find(inode);
+  if (!open) {
+    struct stat facts {};
+    if (fstatat(chunks_fd_, name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
+      const int err = errno;
+      if (err == ENOENT) co_return Status{};
+      co_return fail(errc_from_errno(err), err);
+    }
+    if (allocated(facts) > kBigBytes) {
+      // Held open over the unlink, so that the pages are freed at the close, on the helper thread.
+      auto pinned = pin(inode, Missing::fail);
+      if (pinned) {
+        FdCache::Pin moved = std::move(*pinned);
+        if (unlinkat(chunks_fd_, name.c_str(), 0) != 0)
+          co_return fail(errc_from_errno(errno), errno);
+        stored_bytes_ -= static_cast<std::int64_t>(moved->allocated_bytes);
+        cache_.remove(inode);
+        co_return Status{};
+      }
+    }
+    if (unlinkat(chunks_fd_, name.c_str(), 0) != 0) co_return fail(errc_from_errno(errno), errno);
+    stored_bytes_ -= static_cast<std::int64_t>(allocated(facts));
+    co_return Status{};
+  }
+  if (unlinkat(chunks_fd_, name.c_str(), 0) != 0 && errno != ENOENT) {
+    co_return fail(errc_from_errno(errno), errno);
+  }
+  stored_bytes_ -= static_cast<std::int64_t>(open->allocated_bytes);
+  cache_.remove(inode);
+  co_return Status{};
+}
+
+void ChunkStore::recount(FdCache::File& file) {
+  if (file.allocated_at == file.changes) return;
+  struct stat facts {};
+  if (fstat(file.fd, &facts) != 0) return;
+  stored_bytes_ +=
+      static_cast<std::int64_t>(allocated(facts)) - static_cast<std::int64_t>(file.allocated_bytes);
+  file.allocated_bytes = allocated(facts);
+  file.allocated_at = file.changes;
+}
+
+void ChunkStore::closing(FdCache::File& file) {
+  if (file.direct_fd >= 0) ::close(file.direct_fd);
+  if (!file.removed) {
+    recount(file);
+  } else {
+    struct stat facts {};
+    if (!background_.closed() && fstat(file.fd, &facts) == 0 && allocated(facts) > kBigBytes) {
+      close_later(file.fd).detach();
+      return;
+    }
+  }
+  ::close(file.fd);
+}
+
+Task<void> ChunkStore::close_later(int fd) {
+  const Gate::Pass pass = background_.enter();
+  auto call = offload_.run([fd] { ::close(fd); });
+  co_await call;
+}
+
+Result<StorageUsage> ChunkStore::usage() {
+  cache_.for_each([this](FdCache::File& file) { recount(file); });
+  struct statvfs facts {};
+  if (fstatvfs(chunks_fd_, &facts) != 0) return fail(errc_from_errno(errno), errno);
+  StorageUsage usage;
+  usage.stored_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(stored_bytes_, 0));
+  usage.capacity_bytes = static_cast<std::uint64_t>(facts.f_blocks) * facts.f_frsize;
+  usage.free_bytes = static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize;
+  return usage;
+}
+
+Task<void> ChunkStore::close() {
+  cache_.clear();
+  background_.close();
+  auto drained = background_.drained();
+  co_await drained;
+}
+
+}  // namespace benchfs

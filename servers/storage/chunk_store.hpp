@@ -1,0 +1,124 @@
+// The data of files on this server: one local sparse file per inode, at
+//     <data_dir>/chunks/<two hex digits>/<inode, 16 hex digits>
+// where the offset in the local file is the offset in the file. A hole reads as zeros, and removing
+// the local file frees all of it.
+//
+// How data moves (config io_mode):
+//   plain   pread and pwrite. For storage that is memory: there the kernel hands every ring request
+//   to
+//           a worker thread, 30 us where the call takes 1.
+//   ring    the io_uring; what is in the page cache is read at once (preadv2 with RWF_NOWAIT).
+//   direct  like ring, with O_DIRECT for the parts that are aligned to 4 KiB in file and memory.
+//   auto    plain on tmpfs and ramfs, ring elsewhere.
+// Without a ring (the kernel may forbid io_uring) every mode is plain.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/server_config.hpp"
+#include "base/status.hpp"
+#include "base/types.hpp"
+#include "loop/offload.hpp"
+#include "loop/ring.hpp"
+#include "loop/sync.hpp"
+#include "storage/fd_cache.hpp"
+
+namespace benchfs {
+
+struct StorageUsage {
+  /// Allocated by the chunk files of this server, as the file system counts it (holes are free).
+  std::uint64_t stored_bytes = 0;
+  /// Of the file system under data_dir, which others may use as well.
+  std::uint64_t capacity_bytes = 0;
+  std::uint64_t free_bytes = 0;
+};
+
+/// Single-threaded. Buffers stay the caller's, untouched until the task has ended.
+class ChunkStore {
+ public:
+  struct Options {
+    std::string data_dir;  ///< exists
+    IoMode io_mode = IoMode::automatic;
+    std::size_t open_files_max = 1024;
+  };
+  /// Makes the folders that are missing and counts what is there. `ring` may be null; ring and
+  /// offload outlive the store. Error: the errno of what failed, logged with the path.
+  static Result<std::unique_ptr<ChunkStore>> create(Options options, Ring* ring, Offload& offload);
+  ~ChunkStore();
+  ChunkStore(const ChunkStore&) = delete;
+  ChunkStore& operator=(const ChunkStore&) = delete;
+
+  /// Reads up to into.size() bytes at `offset`; fewer where the local data ends, none of a file
+  /// that has no data here.
+  Task<Result<std::size_t>> read(InodeId inode, std::uint64_t offset, std::span<std::byte> into);
+  /// Writes all of `from`. Errors: no_space, quota, too_big, io; a part may have been written then.
+  Task<Status> write(InodeId inode, std::uint64_t offset, std::span<const std::byte> from);
+  /// All that was written before this call, by anybody, is on the device when it returns. Once the
+  /// device has lost data of a file, every sync of it fails until the file is removed: the kernel
+  /// reports such an error only once. On a file system in memory there is nothing to do.
+  Task<Status> sync(InodeId inode);
+  /// Data at and beyond `size` goes. Never makes a file longer.
+  Task<Status> truncate(InodeId inode, std::uint64_t size);
+  /// All data of the file goes; those who are reading it go on. A missing file is no error.
+  Task<Status> remove(InodeId inode);
+
+  /// stored_bytes is counted when files are opened, closed, removed and asked for here, not at each
+  /// write. Looks at every open file: not for the path of a request.
+  Result<StorageUsage> usage();
+  /// What io_mode has come to: never automatic.
+  IoMode mode() const { return mode_; }
+  std::size_t open_files() const { return cache_.size(); }
+  /// Waits for what runs in the background and closes all files. No call may be in progress.
+  Task<void> close();
+
+  /// The file's path below data_dir.
+  static std::string path_of(InodeId inode);
+
+ private:
+  enum class Missing { create, fail };
+  struct Folder {
+    /// Files made in it, and how many of those names are on the device.
+    std::uint64_t changes = 1, synced = 0;
+  };
+  static constexpr std::size_t kFolders = 256;
+  static std::size_t folder_of(InodeId inode);
+
+  ChunkStore(Options options, Ring* ring, Offload& offload);
+  Status start();
+  Result<FdCache::Pin> pin(InodeId inode, Missing missing);
+  int open_file(InodeId inode, int flags);
+  bool direct_ready(FdCache::File& file);
+  Task<Result<std::size_t>> read_direct(FdCache::File& file, std::uint64_t offset,
+                                        std::span<std::byte> into);
+  Task<Result<std::size_t>> read_ring(FdCache::File& file, int fd, std::uint64_t offset,
+                                      std::span<std::byte> into);
+  Task<Status> write_direct(FdCache::File& file, std::uint64_t offset,
+                            std::span<const std::byte> from);
+  Task<Status> write_ring(int fd, std::uint64_t offset, std::span<const std::byte> from);
+  Task<Status> sync_folder(std::size_t folder);
+  void recount(FdCache::File& file);
+  void closing(FdCache::File& file);
+  Task<void> close_later(int fd);
+
+  Options options_;
+  Ring* ring_;
+  Offload& offload_;
+  IoMode mode_ = IoMode::plain;
+  bool volatile_ = false;  ///< the storage is memory: a sync has nothing to do
+  bool no_wait_ = true;    ///< the file system knows RWF_NOWAIT
+  bool beneath_ = true;    ///< the kernel has openat2
+  int chunks_fd_ = -1;     ///< <data_dir>/chunks
+  std::int64_t stored_bytes_ = 0;
+  std::array<Folder, kFolders> folders_{};
+  std::unordered_map<InodeId, Error> lost_;  ///< files of which the device has lost data
+  Gate background_;
+  FdCache cache_;
+};
+
+}  // namespace benchfs
