@@ -1,0 +1,91 @@
+// What the files of the C interface share: handles, error texts, and running an operation as a blocking
+// call or as a request. No exception leaves the C interface.
+#pragma once
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/path.hpp"
+#include "benchfs.h"
+#include "client/client.hpp"
+
+namespace benchfs::capi {
+
+// The opaque types of benchfs.h are these.
+inline Client& client_of(benchfs_t* fs) { return *reinterpret_cast<Client*>(fs); }
+inline benchfs_t* handle_of(Client* client) { return reinterpret_cast<benchfs_t*>(client); }
+inline OpenFile* file_of(benchfs_file_t* file) { return reinterpret_cast<OpenFile*>(file); }
+inline const OpenFile* file_of(const benchfs_file_t* file) {
+  return reinterpret_cast<const OpenFile*>(file);
+}
+inline benchfs_file_t* handle_of(OpenFile* file) { return reinterpret_cast<benchfs_file_t*>(file); }
+
+/// Sets the calling thread's error text; returns -error.
+int set_error(int error, std::string text);
+/// "open /a/b: server s1 (host): no such file or directory".
+std::int64_t set_error(const Client& client, std::string_view operation, std::string_view path,
+                       const Error& error);
+
+/// One operation: a coroutine and what it refers to.
+struct Request {
+  Request(Client& owner, const char* name, std::string subject)
+      : client(owner), operation(name), path(std::move(subject)) {}
+  Client& client;
+  const char* operation;
+  std::string path;
+  OpenFile* file = nullptr;  ///< counted as having an operation in flight
+  std::vector<benchfs_extent> extents;
+  std::vector<iovec> memory;
+  std::optional<Task<Outcome>> task;
+};
+inline benchfs_request_t* handle_of(Request* request) {
+  return reinterpret_cast<benchfs_request_t*>(request);
+}
+inline Request* request_of(benchfs_request_t* request) { return reinterpret_cast<Request*>(request); }
+
+/// Starts `make(request)` as the request's task, under the session's lock, and hands the request out.
+template <class Make>
+int start(std::unique_ptr<Request> request, Make make, benchfs_request_t** out) {
+  Client& client = request->client;
+  const Client::Lock lock(client);
+  client.request_started();
+  if (request->file != nullptr) ++request->file->requests;
+  request->task.emplace(make(*request));
+  *out = handle_of(request.release());
+  return 0;
+}
+/// Takes the result of a request that is done, under the lock; frees it; sets the error text.
+std::int64_t finish(Request* request);
+
+/// Runs `make()` to its end.
+template <class Make>
+std::int64_t run(Client& client, const char* operation, std::string_view path, Make make) {
+  Outcome outcome = 0;
+  {
+    const Client::Lock lock(client);
+    outcome = client.run(make());
+  }
+  if (!outcome) return set_error(client, operation, path, outcome.error());
+  return *outcome;
+}
+
+/// Calls `body` and turns what it throws (bad_alloc is all there is) into an error.
+template <class Body>
+auto guarded(Body body) noexcept -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return set_error(ENOMEM, "out of memory");
+  } catch (...) {
+    return set_error(EIO, "unexpected exception in the client");
+  }
+}
+
+/// The canonical form of a caller's path; on failure sets the error and returns nothing.
+std::optional<std::string> take_path(const Client& client, const char* operation, const char* path,
+                                     int& error);
+
+}  // namespace benchfs::capi

@@ -1,0 +1,158 @@
+// The session: connecting, disconnecting, and its lock.
+#include "client/client.hpp"
+
+#include <sched.h>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "net/auth.hpp"
+#include "net/bootstrap_client.hpp"
+#include "net/cluster_lookup.hpp"
+
+namespace benchfs {
+namespace {
+
+constexpr std::size_t kBatchesTotalMax = 64 << 20;
+
+/// The settings of BENCHFS_CONFIG and BENCHFS_*, with `cluster` of benchfs_connect on top.
+std::expected<ClientConfig, std::string> settings(const char* cluster) {
+  auto loaded = load_client_config({.environment = config::process_environment()});
+  if (!loaded) return std::unexpected(loaded.error());
+  ClientConfig config = std::move(loaded->config);
+  if (cluster != nullptr && *cluster != '\0') {
+    const std::string_view text(cluster);
+    config.servers.clear();
+    config.registry.clear();
+    if (text.find('/') != text.npos || text.find(':') == text.npos) {
+      config.registry = text;
+    } else {
+      for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t end = std::min(text.find(',', at), text.size());
+        if (end > at) config.servers.emplace_back(text.substr(at, end - at));
+        at = end + 1;
+      }
+    }
+  }
+  return config;
+}
+
+/// "lo" when every server is on this host's loopback: then nothing of the client listens outside either.
+std::string net_device(const ClusterInfo& cluster) {
+  for (const auto& server : cluster.servers) {
+    if (!server.bootstrap_host.starts_with("127.") && server.bootstrap_host != "::1") return {};
+  }
+  return "lo";
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<Client>, Client::ConnectError> Client::connect(const char* cluster) {
+  const auto refuse = [](int error, std::string text) {
+    return std::unexpected(ConnectError{error, std::move(text)});
+  };
+  auto config = settings(cluster);
+  if (!config) return refuse(EINVAL, config.error());
+  if (auto logging = init_log(config->log_level, config->log_file, "benchfs"); !logging) {
+    return refuse(EINVAL, logging.error());
+  }
+  auto client = std::unique_ptr<Client>(new Client);
+  client->config_ = *config;
+  auto loop = Loop::create({.spin_us = static_cast<std::uint32_t>(config->spin_us)});
+  if (!loop) return refuse(to_errno(loop.error().code), "cannot make an event loop");
+  client->loop_ = std::move(*loop);
+  const Loop::Scope scope(*client->loop_);
+
+  auto found = client->loop_->run(find_cluster(*client->loop_, *config));
+  if (!found) return refuse(to_errno(found.error().code), found.error().text);
+  client->cluster_ = std::make_unique<ClusterInfo>(std::move(found->cluster));
+  client->secret_ = std::make_unique<Secret>(std::move(found->secret));
+  client->cluster_id_text_ = to_hex(client->cluster_->cluster_id);
+
+  auto fabric = Fabric::create(*client->loop_, {.net_device = net_device(*client->cluster_),
+                                                .eager_max_bytes = config->eager_max_bytes});
+  if (!fabric) return refuse(to_errno(fabric.error().code), "cannot start UCX (see the log)");
+  client->fabric_ = std::move(*fabric);
+
+  Caller::Options options;
+  options.cluster_id = client->cluster_->cluster_id;
+  options.secret = client->secret_->bytes();
+  options.deadline_ms = static_cast<std::uint32_t>(config->deadline_ms);
+  options.failure_detect_ms = static_cast<std::uint32_t>(config->failure_detect_ms);
+  options.credits = static_cast<std::uint32_t>(config->credits);
+  options.checksum = config->checksum == ChecksumMode::wire;
+  Loop& running = *client->loop_;
+  client->caller_ = std::make_unique<Caller>(
+      *client->fabric_, options, client->cluster_->servers,
+      [&running](ServerRecord server, std::uint32_t timeout_ms) {
+        return probe(running, server.bootstrap_host, server.bootstrap_port, server.instance, timeout_ms);
+      });
+  client->caller_->set_epoch(client->cluster_->epoch);
+  if (auto opened = client->caller_->open(); !opened) {
+    return refuse(to_errno(opened.error().code), "UCX refuses active messages");
+  }
+  // A transfer may have a batch open for every server: bounded together.
+  const std::size_t share = std::max<std::size_t>(64 << 10, kBatchesTotalMax / client->caller_->servers());
+  client->batch_bytes_max_ =
+      static_cast<std::uint32_t>(std::min<std::size_t>(config->rpc_bytes_max, share));
+  client->staging_.set_size(config->list_max * sizeof(wire::Piece) + client->batch_bytes_max_);
+  return client;
+}
+
+Client::~Client() {
+  if (caller_ == nullptr) return;
+  const Loop::Scope scope(*loop_);
+  loop_->run(caller_->close());
+}
+
+Client::Lock::Lock(Client& client) : client_(client), scope_(*client.loop_) { client.acquire(); }
+
+Client::Lock::~Lock() { client_.mutex_.unlock(); }
+
+void Client::acquire() {
+  if (mutex_.try_lock()) return;
+  contenders_.fetch_add(1);
+  loop_->wake();  // whoever holds it may be asleep
+  mutex_.lock();
+  contenders_.fetch_sub(1);
+}
+
+void Client::give_way() {
+  if (contenders_.load(std::memory_order_relaxed) == 0) return;
+  mutex_.unlock();
+  while (contenders_.load() > 0) sched_yield();
+  acquire();
+}
+
+void Client::wake_finished() {
+  std::erase_if(waiters_, [](Waiter* waiter) {
+    if (!waiter->done()) return false;
+    waiter->wake.release();
+    return true;
+  });
+}
+
+void Client::drive(const std::function<bool()>& done) {
+  while (!done()) {
+    if (driving_) {
+      Waiter self{done};
+      waiters_.push_back(&self);
+      mutex_.unlock();
+      self.wake.acquire();
+      acquire();
+      continue;
+    }
+    driving_ = true;
+    loop_->run_until([&] {
+      if (!waiters_.empty()) wake_finished();
+      give_way();
+      return done();
+    });
+    driving_ = false;
+    if (!waiters_.empty()) {  // somebody else has to turn the loop now
+      waiters_.front()->wake.release();
+      waiters_.erase(waiters_.begin());
+    }
+  }
+}
+
+}  // namespace benchfs

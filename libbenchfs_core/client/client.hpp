@@ -1,0 +1,137 @@
+// One session: the loop, the network, the cluster's map, and the operations as coroutines. The C
+// interface (capi_*.cc) runs them; nothing here knows of it.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <semaphore>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/client_config.hpp"
+#include "base/secret.hpp"
+#include "benchfs.h"
+#include "client/file.hpp"
+#include "client/staging.hpp"
+#include "loop/loop.hpp"
+#include "net/caller.hpp"
+#include "net/cluster_info.hpp"
+#include "net/fabric.hpp"
+
+namespace benchfs {
+
+/// Outcome of an operation as the C interface gives it: a count or 0.
+using Outcome = Result<std::int64_t>;
+
+class Client {
+ public:
+  /// Finds the cluster and opens a session. The error is a text for the user and an errno.
+  struct ConnectError {
+    int error;
+    std::string text;
+  };
+  static std::expected<std::unique_ptr<Client>, ConnectError> connect(const char* cluster);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// The session's lock, held while a thread is inside. A thread that wants in wakes one that sleeps.
+  class Lock {
+   public:
+    explicit Lock(Client& client);
+    ~Lock();
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+   private:
+    Client& client_;
+    Loop::Scope scope_;
+  };
+  /// Runs the task to its end, with the lock held by the caller. One thread drives the loop; others that
+  /// wait meanwhile sleep until the driver finds their task done, or leaves the loop to one of them.
+  template <class T>
+  T run(Task<T> task) {
+    run_until_done(task);
+    return task.take();
+  }
+  template <class T>
+  void run_until_done(const Task<T>& task) {
+    drive([&task] { return task.done(); });
+  }
+  /// One turn of the loop, without blocking; the caller holds the lock.
+  bool turn() { return loop_->turn(); }
+
+  // ---- operations; paths are canonical ----
+  Task<Result<OpenFile*>> open(std::string path, std::uint32_t wire_flags, bool readable, bool writable,
+                               std::uint32_t mode, std::uint64_t chunk_bytes);
+  OpenFile* adopt(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable, bool writable);
+  /// Frees the file, whatever the outcome.
+  Task<Outcome> close(OpenFile* file);
+  Task<Outcome> unlink(std::string path);
+  Task<Outcome> mkdir(std::string path, std::uint32_t mode);
+  Task<Result<wire::Attributes>> stat(std::string path);
+  Task<Result<wire::Attributes>> attributes(InodeId inode);
+  /// operation: of wire::SetSize. Pending sizes of this session's open files are merged before, or
+  /// dropped with a truncate.
+  Task<Outcome> set_size(InodeId inode, std::uint64_t size, std::uint32_t operation);
+  Task<Outcome> truncate(std::string path, std::uint64_t size);
+  Task<Outcome> flush_size(OpenFile* file);
+  Task<Outcome> sync(OpenFile* file);
+  Task<Outcome> read(OpenFile* file, std::span<const benchfs_extent> extents, std::span<const iovec> memory);
+  Task<Outcome> write(OpenFile* file, std::span<const benchfs_extent> extents,
+                      std::span<const iovec> memory);
+  Task<Result<wire::ServerStatus::Reply>> server_status(ServerIndex server);
+
+  const ClusterInfo& cluster() const { return *cluster_; }
+  const ClientConfig& config() const { return config_; }
+  std::string_view cluster_id_text() const { return cluster_id_text_; }
+  const SlotMap& map() const { return cluster_->map; }
+  Caller& caller() { return *caller_; }
+  Loop& loop() { return *loop_; }
+  StagingPool& staging() { return staging_; }
+  /// Data bytes of one message to any server.
+  std::uint32_t rpc_bytes_max() const { return static_cast<std::uint32_t>(config_.rpc_bytes_max); }
+  /// Data bytes of one batch of small pieces; the staging buffers have room for its table in front.
+  std::uint32_t batch_bytes_max() const { return batch_bytes_max_; }
+  bool busy() const { return open_files_ > 0 || requests_ > 0; }
+  void request_started() { ++requests_; }
+  void request_ended() { --requests_; }
+
+ private:
+  struct Waiter {
+    const std::function<bool()>& done;
+    std::binary_semaphore wake{0};
+  };
+  Client() = default;
+  void drive(const std::function<bool()>& done);
+  void acquire();
+  void give_way();
+  void wake_finished();
+  Task<Result<InodeId>> resolve_directory(std::string path);
+  Task<Outcome> flush_sizes_of(InodeId inode);
+  Task<Status> sync_server(ServerIndex server, InodeId inode, std::uint32_t flags);
+
+  std::mutex mutex_;
+  std::atomic<int> contenders_{0};
+  bool driving_ = false;
+  std::vector<Waiter*> waiters_;
+  ClientConfig config_;
+  std::unique_ptr<Secret> secret_;
+  std::unique_ptr<ClusterInfo> cluster_;
+  std::string cluster_id_text_;
+  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<Fabric> fabric_;
+  std::unique_ptr<Caller> caller_;
+  StagingPool staging_;
+  std::uint32_t batch_bytes_max_ = 0;
+  /// Open files by inode: a size query merges the pending size of all of them.
+  std::unordered_multimap<InodeId, OpenFile*> files_;
+  std::size_t open_files_ = 0;
+  std::size_t requests_ = 0;
+};
+
+}  // namespace benchfs

@@ -1,0 +1,221 @@
+// Namespace operations: path resolution, open, close, unlink, mkdir, stat, sizes, sync.
+//
+// An entry (parent inode, name) lives on the owner of its slot, an inode at its home. Create and stat of
+// a file whose entry was not renamed are therefore one call beyond the lookup of its directories.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/path.hpp"
+#include "client/client.hpp"
+#include "placement/slot_map.hpp"
+
+namespace benchfs {
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view name) {
+  return std::as_bytes(std::span{name.data(), name.size()});
+}
+
+}  // namespace
+
+Task<Result<InodeId>> Client::resolve_directory(std::string path) {
+  InodeId directory = kRootInode;
+  for (const std::string_view name : path_components(path)) {
+    const ServerIndex server = map().owner(entry_slot(directory, name));
+    const wire::Lookup::Request request{directory};
+    BFS_CO_TRY(found, co_await caller_->call<wire::Lookup>(server, request, bytes_of(name)));
+    if (!S_ISDIR(found.body.type)) co_return fail(Errc::not_directory, 0, server);
+    directory = found.body.inode;
+  }
+  co_return directory;
+}
+
+Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags, bool readable,
+                                     bool writable, std::uint32_t mode, std::uint64_t chunk_bytes) {
+  if (path == "/") co_return fail(Errc::is_directory);
+  BFS_CO_TRY(parent, co_await resolve_directory(std::string(path_parent(path))));
+  const std::string_view name = path_name(path);
+  const ServerIndex server = map().owner(entry_slot(parent, name));
+  const wire::Open::Request request{parent, chunk_bytes, mode, wire_flags};
+  BFS_CO_TRY(opened, co_await caller_->call<wire::Open>(server, request, bytes_of(name)));
+  wire::Attributes found = opened.body.attributes;
+  if (opened.body.attributes_here == 0) {
+    BFS_CO_TRY(at_home, co_await attributes(found.inode));
+    found = at_home;
+  }
+  if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message, 0, server);
+  OpenFile* file = adopt(std::move(path), found.inode, found.chunk_bytes, readable, writable);
+  file->metadata_dirty = opened.body.created != 0 || (wire_flags & wire::Open::kTruncate) != 0;
+  co_return file;
+}
+
+OpenFile* Client::adopt(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable,
+                        bool writable) {
+  auto* file = new OpenFile;
+  file->client = this;
+  file->path = std::move(path);
+  file->inode = inode;
+  file->chunk_bytes = chunk_bytes;
+  file->readable = readable;
+  file->writable = writable;
+  file->dirty_servers.resize(caller_->servers());
+  files_.emplace(inode, file);
+  ++open_files_;
+  return file;
+}
+
+Task<Outcome> Client::close(OpenFile* file) {
+  Outcome outcome = co_await flush_size(file);
+  // Unlinked while it was open: there is nobody left who could be told its size.
+  if (!outcome && outcome.error().code == Errc::not_found) outcome = 0;
+  const auto [first, last] = files_.equal_range(file->inode);
+  files_.erase(std::find_if(first, last, [&](const auto& entry) { return entry.second == file; }));
+  --open_files_;
+  delete file;
+  co_return outcome;
+}
+
+Task<Outcome> Client::unlink(std::string path) {
+  if (path == "/") co_return fail(Errc::is_directory);
+  BFS_CO_TRY(parent, co_await resolve_directory(std::string(path_parent(path))));
+  const std::string_view name = path_name(path);
+  const ServerIndex server = map().owner(entry_slot(parent, name));
+  const wire::Unlink::Request request{parent};
+  BFS_CO_TRY(answer, co_await caller_->call<wire::Unlink>(server, request, bytes_of(name)));
+  static_cast<void>(answer);
+  co_return 0;
+}
+
+Task<Outcome> Client::mkdir(std::string path, std::uint32_t mode) {
+  if (path == "/") co_return fail(Errc::exists);
+  BFS_CO_TRY(parent, co_await resolve_directory(std::string(path_parent(path))));
+  const std::string_view name = path_name(path);
+  const ServerIndex server = map().owner(entry_slot(parent, name));
+  const wire::Mkdir::Request request{parent, mode, 0};
+  BFS_CO_TRY(answer, co_await caller_->call<wire::Mkdir>(server, request, bytes_of(name)));
+  static_cast<void>(answer);
+  co_return 0;
+}
+
+Task<Result<wire::Attributes>> Client::attributes(InodeId inode) {
+  BFS_CO_TRY(flushed, co_await flush_sizes_of(inode));
+  static_cast<void>(flushed);
+  const wire::GetAttributes::Request request{inode};
+  BFS_CO_TRY(answer, co_await caller_->call<wire::GetAttributes>(map().home(inode), request));
+  co_return answer.body.attributes;
+}
+
+Task<Result<wire::Attributes>> Client::stat(std::string path) {
+  if (path == "/") {
+    const Result<wire::Attributes> root = co_await attributes(kRootInode);
+    co_return root;
+  }
+  BFS_CO_TRY(parent, co_await resolve_directory(std::string(path_parent(path))));
+  const std::string_view name = path_name(path);
+  const ServerIndex server = map().owner(entry_slot(parent, name));
+  const wire::Lookup::Request request{parent};
+  BFS_CO_TRY(found, co_await caller_->call<wire::Lookup>(server, request, bytes_of(name)));
+  // A size that this session has not merged yet makes the answer's out of date.
+  if (found.body.attributes_here != 0 && !files_.contains(found.body.inode)) {
+    co_return found.body.attributes;
+  }
+  const Result<wire::Attributes> at_home = co_await attributes(found.body.inode);
+  co_return at_home;
+}
+
+Task<Outcome> Client::flush_size(OpenFile* file) {
+  if (!file->size_dirty) co_return 0;
+  const std::uint64_t end = file->written_end;
+  file->size_dirty = false;
+  const wire::SetSize::Request request{file->inode, end, wire::SetSize::kMerge, 0};
+  const auto answer = co_await caller_->call<wire::SetSize>(map().home(file->inode), request);
+  if (!answer) {
+    file->size_dirty = true;
+    file->written_end = std::max(file->written_end, end);
+    co_return std::unexpected(answer.error());
+  }
+  file->metadata_dirty = true;
+  co_return 0;
+}
+
+Task<Outcome> Client::flush_sizes_of(InodeId inode) {
+  std::vector<OpenFile*> dirty;
+  const auto [first, last] = files_.equal_range(inode);
+  for (auto at = first; at != last; ++at) {
+    if (at->second->size_dirty) dirty.push_back(at->second);
+  }
+  for (OpenFile* file : dirty) {
+    BFS_CO_TRY(flushed, co_await flush_size(file));
+    static_cast<void>(flushed);
+  }
+  co_return 0;
+}
+
+Task<Outcome> Client::set_size(InodeId inode, std::uint64_t size, std::uint32_t operation) {
+  if (size > kFileBytesMax) co_return fail(Errc::too_big);
+  const auto [first, last] = files_.equal_range(inode);
+  for (auto at = first; at != last; ++at) {
+    OpenFile* file = at->second;
+    file->metadata_dirty = true;
+    if (operation != wire::SetSize::kTruncate) continue;
+    file->size_dirty = false;  // what was written before is cut to the new size, or lies below it
+    file->written_end = 0;
+  }
+  const wire::SetSize::Request request{inode, size, operation, 0};
+  BFS_CO_TRY(answer, co_await caller_->call<wire::SetSize>(map().home(inode), request));
+  static_cast<void>(answer);
+  co_return 0;
+}
+
+Task<Outcome> Client::truncate(std::string path, std::uint64_t size) {
+  BFS_CO_TRY(found, co_await stat(std::move(path)));
+  if (S_ISDIR(found.mode)) co_return fail(Errc::is_directory);
+  const Outcome outcome = co_await set_size(found.inode, size, wire::SetSize::kTruncate);
+  co_return outcome;
+}
+
+Task<Status> Client::sync_server(ServerIndex server, InodeId inode, std::uint32_t flags) {
+  const wire::Sync::Request request{inode, flags, 0};
+  const auto answer = co_await caller_->call<wire::Sync>(server, request);
+  if (!answer) co_return std::unexpected(answer.error());
+  co_return Status{};
+}
+
+Task<Outcome> Client::sync(OpenFile* file) {
+  BFS_CO_TRY(flushed, co_await flush_size(file));
+  static_cast<void>(flushed);
+  // Every server at once; what fails stays dirty, so that a repeated sync tries again.
+  const ServerIndex home = map().home(file->inode);
+  const bool metadata = std::exchange(file->metadata_dirty, false);
+  std::vector<ServerIndex> servers;
+  std::vector<Task<Status>> tasks;
+  for (std::size_t i = 0; i < file->dirty_servers.size(); ++i) {
+    std::uint32_t flags = file->dirty_servers[i] ? wire::Sync::kData : 0;
+    if (i == home && metadata) flags |= wire::Sync::kMetadata;
+    if (flags == 0) continue;
+    file->dirty_servers[i] = false;
+    servers.push_back(static_cast<ServerIndex>(i));
+    tasks.push_back(sync_server(static_cast<ServerIndex>(i), file->inode, flags));
+  }
+  Status result;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    Task<Status>& task = tasks[i];
+    const Status synced = co_await task;
+    if (synced) continue;
+    file->dirty_servers[servers[i]] = true;
+    file->metadata_dirty |= metadata;
+    if (result) result = synced;
+  }
+  if (!result) co_return std::unexpected(result.error());
+  co_return 0;
+}
+
+Task<Result<wire::ServerStatus::Reply>> Client::server_status(ServerIndex server) {
+  const wire::Empty nothing{};
+  BFS_CO_TRY(answer, co_await caller_->call<wire::ServerStatus>(server, nothing));
+  co_return answer.body;
+}
+
+}  // namespace benchfs

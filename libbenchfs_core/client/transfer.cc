@@ -1,0 +1,292 @@
+// The data path: a list of file extents and memory segments, cut by chunk, sent to all owners at once.
+//
+// Large pieces go from and to the caller's memory, one message each, without a copy. Small ones are packed
+// into one message per server and batch: 175,000 messages of 4 bytes each are what a server drowns in.
+// A read asks for the file's size only if an owner had less than was asked for: what is there is there.
+#include "client/transfer.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "placement/slot_map.hpp"
+
+namespace benchfs {
+namespace {
+
+/// Pieces below this are packed: copying them costs less than a message.
+constexpr std::size_t kPackedBelow = 16 << 10;
+constexpr std::size_t kWindowMin = 16;
+constexpr std::size_t kWindowMax = 256;
+
+std::size_t window_of(const Client& client, std::size_t servers) {
+  return std::clamp(static_cast<std::size_t>(client.config().credits) * servers, kWindowMin, kWindowMax);
+}
+
+/// Bytes of [offset, offset + bytes) that lie before `size`.
+std::uint64_t before_end(std::uint64_t offset, std::uint64_t bytes, std::uint64_t size) {
+  return offset >= size ? 0 : std::min(bytes, size - offset);
+}
+
+}  // namespace
+
+// ---- PieceCursor ----
+
+void PieceCursor::skip_empty() {
+  while (!extents_.empty() && extent_done_ == extents_.front().bytes) {
+    extents_ = extents_.subspan(1);
+    extent_done_ = 0;
+  }
+  while (!memory_.empty() && segment_done_ == memory_.front().iov_len) {
+    memory_ = memory_.subspan(1);
+    segment_done_ = 0;
+  }
+}
+
+PieceCursor::Piece PieceCursor::next(std::uint64_t chunk_bytes, std::size_t bytes_max) {
+  const benchfs_extent& extent = extents_.front();
+  const iovec& segment = memory_.front();
+  const std::uint64_t offset = extent.offset + extent_done_;
+  const std::uint64_t left_in_chunk = chunk_bytes - (offset & (chunk_bytes - 1));
+  const std::uint64_t bytes = std::min({extent.bytes - extent_done_, left_in_chunk,
+                                        std::uint64_t{segment.iov_len - segment_done_},
+                                        std::uint64_t{bytes_max}});
+  const Piece piece{offset, static_cast<std::size_t>(bytes),
+                    static_cast<std::byte*>(segment.iov_base) + segment_done_};
+  extent_done_ += bytes;
+  segment_done_ += static_cast<std::size_t>(bytes);
+  skip_empty();
+  return piece;
+}
+
+// ---- Transfer ----
+
+Transfer::Transfer(Client& client, OpenFile& file, Direction direction)
+    : client_(client),
+      file_(file),
+      direction_(direction),
+      window_(window_of(client, client.caller().servers())) {}
+
+Transfer::~Transfer() { BFS_ASSERT(gate_.inside() == 0); }
+
+Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents, std::span<const iovec> memory) {
+  std::uint64_t total = 0;
+  std::uint64_t end = 0;
+  for (const benchfs_extent& extent : extents) {
+    total += extent.bytes;
+    if (extent.bytes > 0) end = std::max(end, extent.offset + extent.bytes);
+  }
+  if (direction_ == Direction::write && end > file_.chunk_bytes && !file_.spread) mark_spread().detach();
+
+  const bool contiguous = extents.size() == 1 && memory.size() == 1;
+  const std::uint32_t shift = file_.chunk_shift();
+  PieceCursor cursor(extents, memory);
+  while (!cursor.done() && !error_) {
+    const auto piece = cursor.next(file_.chunk_bytes, client_.rpc_bytes_max());
+    const ServerIndex server = client_.map().owner(file_.inode, piece.offset >> shift);
+    if (contiguous || piece.bytes >= kPackedBelow) {
+      co_await window_.acquire();
+      move_piece(server, piece).detach();
+      continue;
+    }
+    if (open_.empty()) open_.resize(client_.caller().servers());
+    std::unique_ptr<Batch>& batch = open_[server];
+    if (batch != nullptr && full(*batch, piece)) {
+      co_await window_.acquire();
+      move_batch(std::move(batch)).detach();
+    }
+    pack(batch, server, piece);
+  }
+  for (std::unique_ptr<Batch>& batch : open_) {
+    if (batch == nullptr || error_) continue;
+    co_await window_.acquire();
+    move_batch(std::move(batch)).detach();
+  }
+  co_await gate_.drained();
+  if (error_) co_return std::unexpected(*error_);
+  if (direction_ == Direction::write) {
+    if (total > 0) {
+      file_.written_end = std::max(file_.written_end, end);
+      file_.size_dirty = true;
+    }
+    co_return static_cast<std::int64_t>(total);
+  }
+  if (missing_.empty()) co_return static_cast<std::int64_t>(total);
+  const Outcome counted = co_await end_of_read(extents, total);
+  co_return counted;
+}
+
+bool Transfer::full(const Batch& batch, const PieceCursor::Piece& piece) const {
+  return batch.bytes + piece.bytes > client_.batch_bytes_max() ||
+         batch.table.size() >= client_.config().list_max ||
+         batch.memory.size() >= 4 * client_.config().list_max;
+}
+
+void Transfer::pack(std::unique_ptr<Batch>& batch, ServerIndex server, const PieceCursor::Piece& piece) {
+  if (batch == nullptr) {
+    batch = std::make_unique<Batch>();
+    batch->server = server;
+    batch->staging = client_.staging().acquire();
+  }
+  const std::size_t table_room = client_.config().list_max * sizeof(wire::Piece);
+  if (direction_ == Direction::write) {
+    std::memcpy(batch->staging.data() + table_room + batch->bytes, piece.memory, piece.bytes);
+  } else {
+    batch->memory.push_back({piece.memory, piece.bytes});
+  }
+  batch->bytes += piece.bytes;
+  const auto bytes = static_cast<std::uint32_t>(piece.bytes);
+  const std::uint64_t chunk_mask = file_.chunk_bytes - 1;
+  if (!batch->table.empty()) {
+    wire::Piece& last = batch->table.back();
+    const bool adjacent = last.offset + last.bytes == piece.offset && (piece.offset & chunk_mask) != 0;
+    if (adjacent) {
+      last.bytes += bytes;
+      return;
+    }
+  }
+  batch->table.push_back({piece.offset, bytes, 0});
+}
+
+void Transfer::took(ServerIndex server, const Error* error) {
+  if (error == nullptr) {
+    if (direction_ == Direction::write) file_.dirty_servers[server] = true;
+  } else if (!error_) {
+    error_ = *error;
+  }
+  window_.release();
+}
+
+Task<void> Transfer::mark_spread() {
+  const Gate::Pass pass = gate_.enter();
+  file_.spread = true;
+  const wire::MarkSpread::Request request{file_.inode};
+  const auto answer =
+      co_await client_.caller().call<wire::MarkSpread>(client_.map().home(file_.inode), request);
+  if (answer) co_return;
+  file_.spread = false;
+  if (!error_) error_ = answer.error();
+}
+
+Task<void> Transfer::move_piece(ServerIndex server, PieceCursor::Piece piece) {
+  const Gate::Pass pass = gate_.enter();
+  const auto bytes = static_cast<std::uint32_t>(piece.bytes);
+  const std::span<std::byte> memory{piece.memory, piece.bytes};
+  Caller& caller = client_.caller();
+  if (direction_ == Direction::write) {
+    const wire::Write::Request request{file_.inode, piece.offset, bytes, 0, file_.chunk_shift(), 0};
+    const auto answer = co_await caller.call<wire::Write>(server, request, memory);
+    took(server, answer ? nullptr : &answer.error());
+    co_return;
+  }
+  const wire::Read::Request request{file_.inode, piece.offset, bytes, 0, file_.chunk_shift(), 0};
+  const std::span<const std::byte> nothing;
+  const auto answer = co_await caller.call<wire::Read>(server, request, nothing, memory);
+  if (answer && answer->payload_bytes < piece.bytes) {
+    const std::size_t got = answer->payload_bytes;
+    missing_.push_back({piece.offset + got, piece.bytes - got, piece.memory + got});
+  }
+  took(server, answer ? nullptr : &answer.error());
+}
+
+Task<void> Transfer::move_batch(std::unique_ptr<Batch> batch) {
+  const Gate::Pass pass = gate_.enter();
+  if (direction_ == Direction::write) {
+    co_await write_batch(*batch);
+  } else {
+    co_await read_batch(*batch);
+  }
+}
+
+Task<void> Transfer::write_batch(Batch& batch) {
+  const std::size_t table_room = client_.config().list_max * sizeof(wire::Piece);
+  std::byte* first = batch.staging.data() + table_room;
+  std::size_t payload_bytes = batch.bytes;
+  const std::size_t pieces = batch.table.size() == 1 ? 0 : batch.table.size();
+  if (pieces > 0) {  // the table goes right in front of the data
+    const std::size_t table_bytes = pieces * sizeof(wire::Piece);
+    first -= table_bytes;
+    payload_bytes += table_bytes;
+    std::memcpy(first, batch.table.data(), table_bytes);
+  }
+  const wire::Write::Request request{
+      file_.inode,         batch.table[0].offset, static_cast<std::uint32_t>(batch.bytes),
+      static_cast<std::uint32_t>(pieces), file_.chunk_shift(), 0};
+  const std::span<const std::byte> payload{first, payload_bytes};
+  const auto answer = co_await client_.caller().call<wire::Write>(batch.server, request, payload);
+  took(batch.server, answer ? nullptr : &answer.error());
+}
+
+Task<void> Transfer::read_batch(Batch& batch) {
+  const std::size_t table_room = client_.config().list_max * sizeof(wire::Piece);
+  const std::span<std::byte> into{batch.staging.data() + table_room, batch.bytes};
+  const std::size_t pieces = batch.table.size() == 1 ? 0 : batch.table.size();
+  std::span<const std::byte> table;
+  if (pieces > 0) table = std::as_bytes(std::span{batch.table});
+  const wire::Read::Request request{
+      file_.inode,         batch.table[0].offset, static_cast<std::uint32_t>(batch.bytes),
+      static_cast<std::uint32_t>(pieces), file_.chunk_shift(), 0};
+  const auto answer = co_await client_.caller().call<wire::Read>(batch.server, request, table, into);
+  if (answer) {
+    std::uint64_t data_end = answer->body.data_end;
+    if (pieces == 0 && answer->payload_bytes < batch.bytes) {
+      data_end = batch.table[0].offset + answer->payload_bytes;
+    }
+    unpack(batch, data_end);
+  }
+  took(batch.server, answer ? nullptr : &answer.error());
+}
+
+void Transfer::unpack(const Batch& batch, std::uint64_t data_end) {
+  const std::byte* from =
+      batch.staging.data() + client_.config().list_max * sizeof(wire::Piece);
+  auto piece = batch.table.begin();
+  std::uint64_t in_piece = 0;
+  for (const iovec& segment : batch.memory) {
+    const std::uint64_t offset = piece->offset + in_piece;
+    auto* memory = static_cast<std::byte*>(segment.iov_base);
+    const std::size_t present = before_end(offset, segment.iov_len, data_end);
+    std::memcpy(memory, from, present);
+    if (present < segment.iov_len) {
+      missing_.push_back({offset + present, segment.iov_len - present, memory + present});
+    }
+    from += segment.iov_len;
+    in_piece += segment.iov_len;
+    if (in_piece == piece->bytes) {
+      ++piece;
+      in_piece = 0;
+    }
+  }
+}
+
+Task<Outcome> Transfer::end_of_read(std::span<const benchfs_extent> extents, std::uint64_t total) {
+  BFS_CO_TRY(attributes, co_await client_.attributes(file_.inode));
+  const std::uint64_t size = attributes.size;
+  for (const Missing& missing : missing_) {
+    const std::uint64_t zeros = before_end(missing.offset, missing.bytes, size);
+    std::memset(missing.memory, 0, static_cast<std::size_t>(zeros));
+  }
+  std::uint64_t count = 0;
+  for (const benchfs_extent& extent : extents) {
+    count += before_end(extent.offset, extent.bytes, size);
+  }
+  BFS_ASSERT(count <= total);
+  co_return static_cast<std::int64_t>(count);
+}
+
+// ---- the operations ----
+
+Task<Outcome> Client::read(OpenFile* file, std::span<const benchfs_extent> extents,
+                           std::span<const iovec> memory) {
+  Transfer transfer(*this, *file, Transfer::Direction::read);
+  const Outcome outcome = co_await transfer.run(extents, memory);
+  co_return outcome;
+}
+
+Task<Outcome> Client::write(OpenFile* file, std::span<const benchfs_extent> extents,
+                            std::span<const iovec> memory) {
+  Transfer transfer(*this, *file, Transfer::Direction::write);
+  const Outcome outcome = co_await transfer.run(extents, memory);
+  co_return outcome;
+}
+
+}  // namespace benchfs

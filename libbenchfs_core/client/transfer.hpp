@@ -1,0 +1,90 @@
+// One read or write of many extents: cut by chunk and owner, packed or passed through, sent to all owners
+// at once. Private to client/.
+#pragma once
+#include <sys/uio.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "benchfs.h"
+#include "client/client.hpp"
+#include "loop/sync.hpp"
+
+namespace benchfs {
+
+/// Walks file extents and memory segments side by side.
+class PieceCursor {
+ public:
+  struct Piece {
+    std::uint64_t offset;  ///< in the file
+    std::size_t bytes;
+    std::byte* memory;
+  };
+  PieceCursor(std::span<const benchfs_extent> extents, std::span<const iovec> memory)
+      : extents_(extents), memory_(memory) {
+    skip_empty();
+  }
+  bool done() const { return extents_.empty() || memory_.empty(); }
+  /// The next piece: contiguous on both sides, within one chunk, at most `bytes_max`.
+  Piece next(std::uint64_t chunk_bytes, std::size_t bytes_max);
+
+ private:
+  void skip_empty();
+  std::span<const benchfs_extent> extents_;
+  std::span<const iovec> memory_;
+  std::uint64_t extent_done_ = 0;
+  std::size_t segment_done_ = 0;
+};
+
+class Transfer {
+ public:
+  enum class Direction { read, write };
+  Transfer(Client& client, OpenFile& file, Direction direction);
+  ~Transfer();
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  /// Moves everything; the arrays and the memory stay until it has ended.
+  Task<Outcome> run(std::span<const benchfs_extent> extents, std::span<const iovec> memory);
+
+ private:
+  /// Small pieces for one server, packed into one message.
+  struct Batch {
+    ServerIndex server = 0;
+    StagingPool::Lease staging;        ///< room for the table, then the data
+    std::vector<wire::Piece> table;    ///< adjacent pieces are one
+    std::vector<iovec> memory;         ///< where the packed data comes from or goes to
+    std::size_t bytes = 0;
+  };
+  /// A part of a piece that its owner does not have: a hole, or beyond the end of the file.
+  struct Missing {
+    std::uint64_t offset;
+    std::size_t bytes;
+    std::byte* memory;
+  };
+
+  /// True if `piece` does not fit into the server's open batch any more.
+  bool full(const Batch& batch, const PieceCursor::Piece& piece) const;
+  void pack(std::unique_ptr<Batch>& batch, ServerIndex server, const PieceCursor::Piece& piece);
+  Task<void> move_piece(ServerIndex server, PieceCursor::Piece piece);
+  Task<void> move_batch(std::unique_ptr<Batch> batch);
+  Task<void> write_batch(Batch& batch);
+  Task<void> read_batch(Batch& batch);
+  Task<void> mark_spread();
+  Task<Outcome> end_of_read(std::span<const benchfs_extent> extents, std::uint64_t total);
+  void unpack(const Batch& batch, std::uint64_t data_end);
+  void took(ServerIndex server, const Error* error);
+
+  Client& client_;
+  OpenFile& file_;
+  Direction direction_;
+  std::vector<std::unique_ptr<Batch>> open_;  ///< by server; small pieces only
+  Semaphore window_;
+  Gate gate_;
+  std::vector<Missing> missing_;
+  std::optional<Error> error_;  ///< the first one
+};
+
+}  // namespace benchfs
