@@ -31,7 +31,7 @@ std::int64_t set_error(const Client& client, std::string_view operation, std::st
   }
   text += fmt::format(": {}", to_text(error.code));
   if (error.code == Errc::timed_out) {
-    text += fmt::format(" ({})", format_duration_ms(client.config().deadline_ms));
+    text += fmt::format(" ({})", format_duration(client.config().deadline_ms * 1'000'000));
   }
   return set_error(to_errno(error.code), std::move(text));
 }

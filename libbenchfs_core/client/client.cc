@@ -64,8 +64,9 @@ std::expected<std::unique_ptr<Client>, Client::ConnectError> Client::connect(con
 
   auto found = client->loop_->run(find_cluster(*client->loop_, *config));
   if (!found) return refuse(to_errno(found.error().code), found.error().text);
-  client->cluster_ = std::make_unique<ClusterInfo>(std::move(found->cluster));
-  client->secret_ = std::make_unique<Secret>(std::move(found->secret));
+  client->cluster_ = std::make_unique<ClusterInfo>(std::move(found->info));
+  const auto secret = std::as_bytes(std::span{found->secret});
+  client->secret_ = std::make_unique<Secret>(std::vector<std::byte>(secret.begin(), secret.end()));
   client->cluster_id_text_ = to_hex(client->cluster_->cluster_id);
 
   auto fabric = Fabric::create(*client->loop_, {.net_device = net_device(*client->cluster_),
