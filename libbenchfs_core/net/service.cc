@@ -199,7 +199,9 @@ void Dispatcher::hello(const wire::Header& header, const AmArrival& arrival) {
 Task<void> Dispatcher::welcome(wire::Header header, wire::Hello::Request request,
                                std::vector<std::byte> address) {
   const Gate::Pass pass = housekeeping_.enter();
+  co_await activated_.wait();
   co_await fabric_.loop().next_turn();  // endpoints are made outside of UCX's callbacks
+  if (stopping_) co_return;
   auto session = std::make_shared<Session>();
   do {
     session->id = random_u64();
@@ -220,7 +222,7 @@ Task<void> Dispatcher::welcome(wire::Header header, wire::Hello::Request request
   session->uid = options_.uid;
   session->gid = options_.gid;
   sessions_.emplace(id, session);
-  if (request.cluster_id != options_.cluster_id) {
+  if (request.cluster_id != cluster_id_) {
     co_await refuse(session, header, Errc::stale);
     end_session(id, false);
     co_return;
@@ -228,7 +230,7 @@ Task<void> Dispatcher::welcome(wire::Header header, wire::Hello::Request request
   ++session->in_flight;
   const wire::Hello::Reply body{id, session->server_nonce,
                                 session_proof(options_.secret, Side::server, session->client_nonce,
-                                              session->server_nonce, options_.cluster_id)};
+                                              session->server_nonce, cluster_id_)};
   const ReplyBytes reply = encode_reply(header, 0, epoch_, std::as_bytes(std::span{&body, 1}), {});
   const std::span<const std::byte> bytes{reply.bytes.data(), reply.size};
   UcxCompletion done;
@@ -241,7 +243,7 @@ Task<void> Dispatcher::authenticate(Incoming incoming) {
   Session& session = incoming.session();
   const auto request = incoming.body<wire::Authenticate>();
   const auto expected = session_proof(options_.secret, Side::client, session.client_nonce,
-                                      session.server_nonce, options_.cluster_id);
+                                      session.server_nonce, cluster_id_);
   if (!proofs_equal(expected, request.proof)) {
     log_warn("session {:x} (pid {}) gave a wrong proof of the job's secret", session.id, session.pid);
     co_await incoming.fail(Errc::access);
@@ -290,8 +292,15 @@ void Dispatcher::reap() {
   for (const auto id : gone) end_session(id, true);
 }
 
+void Dispatcher::activate(std::uint64_t cluster_id, Epoch epoch) {
+  cluster_id_ = cluster_id;
+  epoch_ = epoch;
+  activated_.set();
+}
+
 Task<void> Dispatcher::close() {
   stopping_ = true;
+  activated_.set();
   requests_.close();
   co_await requests_.drained();
   std::vector<std::uint64_t> ids;

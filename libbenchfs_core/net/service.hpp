@@ -100,7 +100,6 @@ struct ServiceCounters {
 class Dispatcher {
  public:
   struct Options {
-    std::uint64_t cluster_id = 0;
     std::uint64_t instance = 0;      ///< of this server process, as published in the cluster file
     std::span<const std::byte> secret;  ///< of the job; outlives the dispatcher
     std::uint32_t max_sessions = 131072;
@@ -123,12 +122,14 @@ class Dispatcher {
       (service.*handler)(std::move(incoming)).detach();
     };
   }
-  /// Begins to take messages in; hello first. Requests for which there is no service yet are refused.
+  /// Begins to take messages in: before this server's address is given to anybody, since UCX drops what
+  /// nobody receives. Callers that say hello wait until activate().
   Status open();
+  /// Opens sessions from now on; all services have been added.
+  void activate(std::uint64_t cluster_id, Epoch epoch);
   /// Refuses new requests (Errc::shutting_down), waits for those in flight, closes all sessions.
   Task<void> close();
 
-  void set_epoch(Epoch epoch) { epoch_ = epoch; }
   Epoch epoch() const { return epoch_; }
   std::size_t sessions() const { return sessions_.size(); }
   ServiceCounters& counters() { return counters_; }
@@ -157,6 +158,8 @@ class Dispatcher {
   Fabric& fabric_;
   Options options_;
   Epoch epoch_ = 0;
+  std::uint64_t cluster_id_ = 0;
+  Event activated_;
   std::array<Entry, kIdMax> entries_{};
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
   ServiceCounters counters_;
