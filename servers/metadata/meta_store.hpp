@@ -1,0 +1,145 @@
+// The metadata of one server in RocksDB: directory entries, inodes, and the system's own records.
+// Changes of one loop turn are one write batch; what is not written yet is seen by every read.
+//
+//   column family  key                              value
+//   dentry         parent inode (big-endian), name  EntryRecord
+//   inode          inode (big-endian)               InodeRecord
+//   system         "format"                         u32: version of all of this
+//                  "counter"                        u64: inode numbers below it may have been given
+//                  out "files"                          u64: regular files "drop" number
+//                  (big-endian)       DropRecord: data that must still be dropped
+// Values are little-endian, with a version of their own.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.hpp"
+#include "base/types.hpp"
+#include "loop/offload.hpp"
+#include "loop/sync.hpp"
+#include "wire/messages.hpp"
+
+namespace benchfs {
+
+/// What a name stands for.
+struct Entry {
+  InodeId inode = 0;
+  std::uint32_t type = 0;  ///< S_IFREG or S_IFDIR
+};
+
+struct Inode {
+  wire::Attributes attributes{};
+  bool spread = false;  ///< other servers may hold data of it
+};
+
+/// Data of a file that is to go from every server that has some: the work of a truncate or unlink
+/// that is not finished, kept over a crash.
+struct DropIntent {
+  std::uint64_t number = 0;
+  InodeId inode = 0;
+  std::uint64_t size = 0;  ///< data at and beyond it goes
+  bool remove = false;     ///< all of it goes
+  bool spread = false;     ///< not only here
+};
+
+/// Single-threaded. Changes are begun by calls that return at once and are in the batch of this
+/// turn; `co_await committed()` says whether it was written. If it was not, none of its changes
+/// happened.
+class MetaStore {
+ public:
+  struct Options {
+    std::string directory;                  ///< made if missing
+    std::uint64_t numbers_reserved = 4096;  ///< inode numbers made durable at a time
+  };
+  /// Errors are logged with the path: busy if another process has it open, version if it is not
+  /// ours.
+  static Result<std::unique_ptr<MetaStore>> open(Options options, Loop& loop, Offload& offload);
+  ~MetaStore();
+  MetaStore(const MetaStore&) = delete;
+  MetaStore& operator=(const MetaStore&) = delete;
+
+  // ---- reads, changes of this turn included. Errors: not_found, io ----
+  Result<Entry> entry(InodeId parent, std::string_view name) const;
+  Result<Inode> inode(InodeId inode) const;
+
+  // ---- changes ----
+  void put_entry(InodeId parent, std::string_view name, Entry entry);
+  void remove_entry(InodeId parent, std::string_view name);
+  void create_inode(const Inode& inode);
+  void update_inode(const Inode& inode);
+  void remove_inode(const Inode& inode);
+  /// Records that data must go; to be carried out once committed. Gives the intent its number.
+  DropIntent add_drop(DropIntent intent);
+  void finish_drop(const DropIntent& intent);
+
+  /// True while changes wait to be written.
+  bool pending() const { return batch_ != nullptr; }
+  /// All changes begun so far are written (not: on the device). At once if there are none.
+  Task<Status> committed();
+  /// All changes begun so far are on the device. Callers that come together share one sync.
+  Task<Status> sync();
+
+  // ---- inode numbers, see docs/adr/0003-inode-numbers.md ----
+  /// A number that was never given out before and never will be again. Only while number_left().
+  InodeId next_inode(Slot home);
+  bool number_left() const { return next_ < limit_; }
+  /// Waits until more numbers are reserved. Then look at number_left() again: others may have been
+  /// faster.
+  Task<Status> more_numbers();
+  /// Numbers below `counter` are never given out from now on (a slot was taken over from a server
+  /// that may have used them).
+  Task<Status> raise_counter(std::uint64_t counter);
+  std::uint64_t counter_limit() const { return limit_; }
+
+  /// Regular files whose home is here.
+  std::uint64_t files() const { return files_; }
+  /// Intents that are not finished, oldest first.
+  Result<std::vector<DropIntent>> drops() const;
+  /// Writes and syncs what is pending, waits for what runs, and closes the database.
+  Task<Status> close();
+
+ private:
+  struct Database;  ///< RocksDB, which stays out of this header
+  struct Batch {
+    Event written;
+    Status outcome;
+  };
+  struct SyncRound {
+    Event done;
+    Status outcome;
+  };
+
+  MetaStore(Options options, Loop& loop, Offload& offload);
+  Status start();
+  Status check_format(std::uint32_t format, bool found);
+  void touch();
+  void start_reserve();
+  Task<void> write_batch();
+  Task<void> sync_rounds();
+  Task<void> reserve(std::uint64_t limit);
+  Status store_counter(std::uint64_t limit);
+
+  Options options_;
+  Loop& loop_;
+  Offload& offload_;
+  std::unique_ptr<Database> database_;
+  bool volatile_ = false;  ///< the storage is memory: a sync has nothing to do
+  std::shared_ptr<Batch> batch_;
+  std::shared_ptr<SyncRound> next_round_;  ///< has not begun: whoever comes now joins it
+  std::shared_ptr<SyncRound> running_round_;
+  bool syncing_ = false;
+  std::uint64_t files_ = 0;
+  std::int64_t files_change_ = 0;  ///< by the batch
+  std::uint64_t next_drop_ = 1;
+  std::uint64_t next_ = 0;   ///< next number to give out
+  std::uint64_t limit_ = 0;  ///< numbers below it are reserved, durably
+  bool reserving_ = false;
+  Status reserved_;  ///< outcome of the last reservation
+  WaitQueue numbers_;
+  Gate background_;
+};
+
+}  // namespace benchfs

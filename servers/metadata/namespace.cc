@@ -1,0 +1,343 @@
+// The namespace operations over the metadata store.
+#include "metadata/namespace.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+
+namespace benchfs {
+namespace {
+
+constexpr std::uint32_t kPermissionBits = 07777;
+
+Status check_name(std::string_view name) {
+  if (name.size() > kNameBytesMax) return fail(Errc::name_too_long);
+  if (name.empty() || name == "." || name == "..") return fail(Errc::invalid);
+  if (name.find('/') != name.npos || name.find('\0') != name.npos) return fail(Errc::invalid);
+  return {};
+}
+
+Inode new_inode(InodeId number, std::uint32_t mode, std::uint64_t chunk_bytes,
+                Namespace::Owner owner) {
+  const std::int64_t now = wall_ns();
+  Inode inode;
+  inode.attributes = {.inode = number,
+                      .size = 0,
+                      .chunk_bytes = chunk_bytes,
+                      .mode = mode,
+                      .nlink = S_ISDIR(mode) ? 2u : 1u,
+                      .uid = owner.uid,
+                      .gid = owner.gid,
+                      .atime_ns = now,
+                      .mtime_ns = now,
+                      .ctime_ns = now};
+  return inode;
+}
+
+/// The inode of an entry must be there: its absence is not the caller's not_found.
+Error inconsistent(InodeId inode, Error error) {
+  if (error.code != Errc::not_found) return error;
+  log_error("the metadata has an entry for inode {:x}, but not the inode", inode);
+  return Error{Errc::io, EIO};
+}
+
+}  // namespace
+
+Namespace::Namespace(MetaStore& store, DropQueue& drops, const SlotMap& map, Options options)
+    : store_(store), drops_(drops), map_(map), options_(options) {
+  BFS_ASSERT(valid_chunk_bytes(options_.default_chunk_bytes));
+}
+
+Task<Status> Namespace::start(Owner owner) {
+  if (owns(kRootInode)) {
+    const auto root = store_.inode(kRootInode);
+    if (!root) {
+      if (root.error().code != Errc::not_found) co_return std::unexpected(root.error());
+      store_.create_inode(
+          new_inode(kRootInode, S_IFDIR | 0755, options_.default_chunk_bytes, owner));
+      auto writing = store_.committed();
+      BFS_CO_CHECK(written, co_await writing);
+    }
+  }
+  const auto left = store_.drops();
+  if (!left) co_return std::unexpected(left.error());
+  if (!left->empty()) log_info("{} drops of the last run are to be finished", left->size());
+  for (const DropIntent& intent : *left) {
+    if (intent.remove) {
+      drops_.carry_out_later(intent);
+      continue;
+    }
+    // Two of one file can be left if the record of the first one's end was not written.
+    auto& truncation = truncations_[intent.inode];
+    truncation = std::make_shared<Truncation>();
+    truncation->stuck = true;
+    drops_.carry_out_later(intent, [this, inode = intent.inode] { end_truncation(inode); });
+  }
+  co_return Status{};
+}
+
+Status Namespace::check_entry(InodeId parent, std::string_view name) const {
+  BFS_CHECK(valid, check_name(name));
+  if (map_.owner(entry_slot(parent, name)) != options_.self) return fail(Errc::stale_epoch);
+  return {};
+}
+
+Status Namespace::check_parent(InodeId parent) const {
+  if (!owns(parent)) return {};
+  BFS_TRY(inode, store_.inode(parent));
+  if (!S_ISDIR(inode.attributes.mode)) return fail(Errc::not_directory);
+  return {};
+}
+
+// ---- entries ----
+
+Task<Result<wire::Lookup::Reply>> Namespace::lookup(InodeId parent, std::string_view name) {
+  BFS_CO_CHECK(valid, check_entry(parent, name));
+  for (;;) {
+    Result<wire::Lookup::Reply> reply = fail(Errc::not_found);
+    const auto entry = store_.entry(parent, name);
+    if (!entry) {
+      reply = std::unexpected(entry.error());
+    } else {
+      reply = wire::Lookup::Reply{entry->inode, entry->type, 0, {}};
+      if (owns(entry->inode)) {
+        const auto inode = store_.inode(entry->inode);
+        if (!inode) co_return std::unexpected(inconsistent(entry->inode, inode.error()));
+        reply->attributes = inode->attributes;
+        reply->attributes_here = 1;
+      }
+    }
+    if (!store_.pending()) co_return reply;
+    // What was seen may be in the batch: it holds once that is written, else look again.
+    auto writing = store_.committed();
+    const Status written = co_await writing;
+    if (written) co_return reply;
+  }
+}
+
+Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std::string_view name,
+                                                Owner owner) {
+  constexpr std::uint32_t kKnown =
+      wire::Open::kCreate | wire::Open::kExclusive | wire::Open::kTruncate;
+  if ((request.flags & ~kKnown) != 0) co_return fail(Errc::bad_message);
+  BFS_CO_CHECK(valid, check_entry(request.parent, name));
+  const bool create = (request.flags & wire::Open::kCreate) != 0;
+  const std::uint64_t chunk_bytes =
+      request.chunk_bytes == 0 ? options_.default_chunk_bytes : request.chunk_bytes;
+  if (!valid_chunk_bytes(chunk_bytes)) co_return fail(Errc::invalid);
+  while (create && !store_.number_left()) {
+    auto reserving = store_.more_numbers();
+    BFS_CO_CHECK(reserved, co_await reserving);
+  }
+  // From here to committed() nothing suspends.
+  const auto entry = store_.entry(request.parent, name);
+  if (entry) {
+    const bool exclusive = create && (request.flags & wire::Open::kExclusive) != 0;
+    if (exclusive) {
+      auto writing = store_.committed();  // of whoever has just made it
+      BFS_CO_CHECK(written, co_await writing);
+      co_return fail(Errc::exists);
+    }
+    auto opening = open_existing(*entry, request.flags);
+    co_return co_await opening;
+  }
+  if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
+  if (!create) {
+    auto writing = store_.committed();  // of whoever has just removed it
+    BFS_CO_CHECK(written, co_await writing);
+    co_return fail(Errc::not_found);
+  }
+  BFS_CO_CHECK(parent, check_parent(request.parent));
+  const InodeId number = store_.next_inode(entry_slot(request.parent, name));
+  const Inode inode =
+      new_inode(number, S_IFREG | (request.mode & kPermissionBits), chunk_bytes, owner);
+  store_.create_inode(inode);
+  store_.put_entry(request.parent, name, Entry{number, S_IFREG});
+  auto writing = store_.committed();
+  BFS_CO_CHECK(written, co_await writing);
+  co_return wire::Open::Reply{inode.attributes, 1, 1};
+}
+
+Task<Result<wire::Open::Reply>> Namespace::open_existing(Entry entry, std::uint32_t flags) {
+  if (S_ISDIR(entry.type)) co_return fail(Errc::is_directory);
+  wire::Open::Reply reply{};
+  reply.attributes.inode = entry.inode;
+  if (!owns(entry.inode)) co_return reply;  // the client asks its home, for a truncate too
+  reply.attributes_here = 1;
+  if ((flags & wire::Open::kTruncate) != 0) {
+    auto truncating = truncate(entry.inode, 0);
+    BFS_CO_TRY(attributes, co_await truncating);
+    reply.attributes = attributes;
+    co_return reply;
+  }
+  const auto inode = store_.inode(entry.inode);
+  if (!inode) co_return std::unexpected(inconsistent(entry.inode, inode.error()));
+  reply.attributes = inode->attributes;
+  auto writing = store_.committed();
+  BFS_CO_CHECK(written, co_await writing);
+  co_return reply;
+}
+
+Task<Result<wire::Mkdir::Reply>> Namespace::make_directory(wire::Mkdir::Request request,
+                                                           std::string_view name, Owner owner) {
+  BFS_CO_CHECK(valid, check_entry(request.parent, name));
+  while (!store_.number_left()) {
+    auto reserving = store_.more_numbers();
+    BFS_CO_CHECK(reserved, co_await reserving);
+  }
+  const auto entry = store_.entry(request.parent, name);
+  if (entry) {
+    auto writing = store_.committed();
+    BFS_CO_CHECK(written, co_await writing);
+    co_return fail(Errc::exists);
+  }
+  if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
+  BFS_CO_CHECK(parent, check_parent(request.parent));
+  const InodeId number = store_.next_inode(entry_slot(request.parent, name));
+  const Inode inode = new_inode(number, S_IFDIR | (request.mode & kPermissionBits),
+                                options_.default_chunk_bytes, owner);
+  store_.create_inode(inode);
+  store_.put_entry(request.parent, name, Entry{number, S_IFDIR});
+  auto writing = store_.committed();
+  BFS_CO_CHECK(written, co_await writing);
+  co_return wire::Mkdir::Reply{inode.attributes};
+}
+
+Task<Status> Namespace::unlink(InodeId parent, std::string_view name) {
+  BFS_CO_CHECK(valid, check_entry(parent, name));
+  const auto entry = store_.entry(parent, name);
+  if (!entry) {
+    auto writing = store_.committed();
+    BFS_CO_CHECK(written, co_await writing);
+    co_return std::unexpected(entry.error());
+  }
+  if (S_ISDIR(entry->type)) co_return fail(Errc::is_directory);
+  if (!owns(entry->inode)) co_return fail(Errc::not_supported);
+  const auto inode = store_.inode(entry->inode);
+  if (!inode) co_return std::unexpected(inconsistent(entry->inode, inode.error()));
+  store_.remove_entry(parent, name);
+  store_.remove_inode(*inode);
+  const DropIntent intent =
+      store_.add_drop({.inode = entry->inode, .size = 0, .remove = true, .spread = inode->spread});
+  auto writing = store_.committed();
+  BFS_CO_CHECK(written, co_await writing);
+  drops_.carry_out_later(intent);
+  co_return Status{};
+}
+
+// ---- inodes ----
+
+Task<Result<wire::GetAttributes::Reply>> Namespace::attributes(InodeId inode) {
+  if (!owns(inode)) co_return fail(Errc::stale_epoch);
+  for (;;) {
+    const auto found = store_.inode(inode);
+    if (store_.pending()) {
+      auto writing = store_.committed();
+      const Status written = co_await writing;
+      if (!written) continue;
+    }
+    if (!found) co_return std::unexpected(found.error());
+    co_return wire::GetAttributes::Reply{found->attributes};
+  }
+}
+
+Task<Status> Namespace::truncation_over(InodeId inode) {
+  for (;;) {
+    const auto found = truncations_.find(inode);
+    if (found == truncations_.end()) co_return Status{};
+    const std::shared_ptr<Truncation> truncation = found->second;
+    if (truncation->stuck) co_return std::unexpected(truncation->error);
+    auto change = truncation->changed.wait();
+    co_await change;
+  }
+}
+
+void Namespace::end_truncation(InodeId inode) {
+  const auto found = truncations_.find(inode);
+  if (found == truncations_.end()) return;
+  found->second->changed.wake_all();
+  truncations_.erase(found);
+}
+
+Task<Result<wire::SetSize::Reply>> Namespace::set_size(wire::SetSize::Request request) {
+  using Message = wire::SetSize;
+  if (request.operation < Message::kMerge || request.operation > Message::kTruncate) {
+    co_return fail(Errc::bad_message);
+  }
+  if (!owns(request.inode)) co_return fail(Errc::stale_epoch);
+  if (request.size > kFileBytesMax) co_return fail(Errc::too_big);
+  if (request.operation == Message::kTruncate) {
+    auto truncating = truncate(request.inode, request.size);
+    BFS_CO_TRY(attributes, co_await truncating);
+    co_return wire::SetSize::Reply{attributes};
+  }
+  auto waiting = truncation_over(request.inode);
+  BFS_CO_CHECK(over, co_await waiting);
+  auto inode = store_.inode(request.inode);
+  if (!inode) co_return std::unexpected(inode.error());
+  wire::Attributes& attributes = inode->attributes;
+  if (S_ISDIR(attributes.mode)) co_return fail(Errc::is_directory);
+  // A merge tells of a write, which marks the times whatever the size (POSIX write()); an extend
+  // that does not lengthen the file changes nothing.
+  const bool grows = request.size > attributes.size;
+  if (grows || request.operation == Message::kMerge) {
+    attributes.size = std::max(attributes.size, request.size);
+    attributes.mtime_ns = attributes.ctime_ns = wall_ns();
+    store_.update_inode(*inode);
+  }
+  auto writing = store_.committed();
+  BFS_CO_CHECK(written, co_await writing);
+  co_return wire::SetSize::Reply{attributes};
+}
+
+Task<Result<wire::Attributes>> Namespace::truncate(InodeId number, std::uint64_t size) {
+  auto waiting = truncation_over(number);
+  BFS_CO_CHECK(over, co_await waiting);
+  auto inode = store_.inode(number);
+  if (!inode) co_return std::unexpected(inode.error());
+  if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::is_directory);
+  inode->attributes.size = size;
+  inode->attributes.mtime_ns = inode->attributes.ctime_ns = wall_ns();
+  store_.update_inode(*inode);
+  // Also when the file becomes longer: a writer may have data there of which the size is not merged
+  // yet.
+  const DropIntent intent =
+      store_.add_drop({.inode = number, .size = size, .remove = false, .spread = inode->spread});
+  const auto truncation = std::make_shared<Truncation>();
+  truncations_[number] = truncation;
+  auto writing = store_.committed();
+  const Status written = co_await writing;
+  if (!written) {
+    end_truncation(number);
+    co_return std::unexpected(written.error());
+  }
+  auto dropping = drops_.carry_out(intent);
+  const Status dropped = co_await dropping;
+  if (dropped) {
+    end_truncation(number);
+    co_return inode->attributes;
+  }
+  truncation->stuck = true;
+  truncation->error = dropped.error();
+  truncation->changed.wake_all();
+  drops_.carry_out_later(intent, [this, number] { end_truncation(number); });
+  co_return std::unexpected(dropped.error());
+}
+
+Task<Status> Namespace::mark_spread(InodeId number) {
+  if (!owns(number)) co_return fail(Errc::stale_epoch);
+  auto inode = store_.inode(number);
+  if (!inode) co_return std::unexpected(inode.error());
+  if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::is_directory);
+  if (!inode->spread) {
+    inode->spread = true;
+    store_.update_inode(*inode);
+  }
+  auto writing = store_.committed();
+  co_return co_await writing;
+}
+
+}  // namespace benchfs

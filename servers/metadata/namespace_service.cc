@@ -1,0 +1,90 @@
+// Handlers of the namespace messages: unpack, call, answer. A name stays in the message until then.
+#include "metadata/namespace_service.hpp"
+
+namespace benchfs {
+namespace {
+
+template <wire::Message M>
+Task<void> answer(Incoming& incoming, Result<typename M::Reply> result) {
+  if (result) {
+    co_await incoming.reply<M>(*result);
+  } else {
+    co_await incoming.fail(result.error().code);
+  }
+}
+
+template <wire::Message M>
+Task<void> answer_empty(Incoming& incoming, Status result) {
+  if (result) {
+    co_await incoming.reply<M>(wire::Empty{});
+  } else {
+    co_await incoming.fail(result.error().code);
+  }
+}
+
+Namespace::Owner owner_of(const Incoming& incoming) {
+  return {incoming.session().uid, incoming.session().gid};
+}
+
+}  // namespace
+
+void NamespaceService::add_to(Dispatcher& dispatcher) {
+  dispatcher.add<wire::Lookup>(*this, &NamespaceService::lookup);
+  dispatcher.add<wire::Open>(*this, &NamespaceService::open);
+  dispatcher.add<wire::Mkdir>(*this, &NamespaceService::mkdir);
+  dispatcher.add<wire::Unlink>(*this, &NamespaceService::unlink);
+  dispatcher.add<wire::GetAttributes>(*this, &NamespaceService::get_attributes);
+  dispatcher.add<wire::SetSize>(*this, &NamespaceService::set_size);
+  dispatcher.add<wire::MarkSpread>(*this, &NamespaceService::mark_spread);
+}
+
+Task<void> NamespaceService::lookup(Incoming incoming) {
+  const auto request = incoming.body<wire::Lookup>();
+  auto task = names_.lookup(request.parent, incoming.name());
+  const auto result = co_await task;
+  co_await answer<wire::Lookup>(incoming, result);
+}
+
+Task<void> NamespaceService::open(Incoming incoming) {
+  const auto request = incoming.body<wire::Open>();
+  auto task = names_.open(request, incoming.name(), owner_of(incoming));
+  const auto result = co_await task;
+  co_await answer<wire::Open>(incoming, result);
+}
+
+Task<void> NamespaceService::mkdir(Incoming incoming) {
+  const auto request = incoming.body<wire::Mkdir>();
+  auto task = names_.make_directory(request, incoming.name(), owner_of(incoming));
+  const auto result = co_await task;
+  co_await answer<wire::Mkdir>(incoming, result);
+}
+
+Task<void> NamespaceService::unlink(Incoming incoming) {
+  const auto request = incoming.body<wire::Unlink>();
+  auto task = names_.unlink(request.parent, incoming.name());
+  const auto result = co_await task;
+  co_await answer_empty<wire::Unlink>(incoming, result);
+}
+
+Task<void> NamespaceService::get_attributes(Incoming incoming) {
+  const auto request = incoming.body<wire::GetAttributes>();
+  auto task = names_.attributes(request.inode);
+  const auto result = co_await task;
+  co_await answer<wire::GetAttributes>(incoming, result);
+}
+
+Task<void> NamespaceService::set_size(Incoming incoming) {
+  const auto request = incoming.body<wire::SetSize>();
+  auto task = names_.set_size(request);
+  const auto result = co_await task;
+  co_await answer<wire::SetSize>(incoming, result);
+}
+
+Task<void> NamespaceService::mark_spread(Incoming incoming) {
+  const auto request = incoming.body<wire::MarkSpread>();
+  auto task = names_.mark_spread(request.inode);
+  const auto result = co_await task;
+  co_await answer_empty<wire::MarkSpread>(incoming, result);
+}
+
+}  // namespace benchfs

@@ -1,0 +1,99 @@
+// Keys and values of the metadata store, as bytes. Private to metadata/.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "base/assert.hpp"
+#include "base/types.hpp"
+#include "wire/messages.hpp"
+
+namespace benchfs::records {
+
+inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::string_view kFormatKey = "format";
+inline constexpr std::string_view kCounterKey = "counter";
+inline constexpr std::string_view kFilesKey = "files";
+inline constexpr std::string_view kDropPrefix = "drop";
+
+struct EntryRecord {
+  std::uint32_t version;
+  std::uint32_t type;
+  std::uint64_t inode;
+};
+static_assert(sizeof(EntryRecord) == 16);
+
+struct InodeRecord {
+  static constexpr std::uint32_t kSpread = 1;
+  std::uint32_t version;
+  std::uint32_t flags;
+  wire::Attributes attributes;
+};
+static_assert(sizeof(InodeRecord) == 72);
+
+struct DropRecord {
+  std::uint32_t version;
+  std::uint32_t remove;
+  std::uint32_t spread;
+  std::uint32_t zero;
+  std::uint64_t inode;
+  std::uint64_t size;
+};
+static_assert(sizeof(DropRecord) == 32);
+
+/// Big-endian, so that keys sort as numbers.
+inline void put_big_endian(char* into, std::uint64_t value) {
+  for (int i = 7; i >= 0; --i, value >>= 8) into[i] = static_cast<char>(value & 0xff);
+}
+inline std::uint64_t get_big_endian(const char* from) {
+  std::uint64_t value = 0;
+  for (int i = 0; i < 8; ++i) value = (value << 8) | static_cast<unsigned char>(from[i]);
+  return value;
+}
+
+/// A key on the stack.
+class Key {
+ public:
+  std::string_view view() const { return {bytes_.data(), size_}; }
+  static Key entry(InodeId parent, std::string_view name) {
+    BFS_ASSERT(name.size() <= kNameBytesMax);
+    Key key;
+    put_big_endian(key.bytes_.data(), parent);
+    std::memcpy(key.bytes_.data() + 8, name.data(), name.size());
+    key.size_ = 8 + name.size();
+    return key;
+  }
+  static Key inode(InodeId inode) {
+    Key key;
+    put_big_endian(key.bytes_.data(), inode);
+    key.size_ = 8;
+    return key;
+  }
+  static Key drop(std::uint64_t number) {
+    Key key;
+    std::memcpy(key.bytes_.data(), kDropPrefix.data(), kDropPrefix.size());
+    put_big_endian(key.bytes_.data() + kDropPrefix.size(), number);
+    key.size_ = kDropPrefix.size() + 8;
+    return key;
+  }
+
+ private:
+  std::array<char, 8 + kNameBytesMax> bytes_;
+  std::size_t size_ = 0;
+};
+
+template <class Record>
+std::string_view bytes_of(const Record& record) {
+  return {reinterpret_cast<const char*>(&record), sizeof(record)};
+}
+/// False if the bytes are not such a record of this version.
+template <class Record>
+bool read(std::string_view bytes, Record& record) {
+  if (bytes.size() != sizeof(record)) return false;
+  std::memcpy(&record, bytes.data(), sizeof(record));
+  if constexpr (requires { record.version; }) return record.version == kFormat;
+  return true;
+}
+
+}  // namespace benchfs::records
