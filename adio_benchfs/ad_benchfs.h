@@ -27,6 +27,7 @@ typedef int bfs_count_t;
 struct bfs_file {
   benchfs_file_t* file;         /* NULL until opened */
   uint64_t chunk_bytes_hint;    /* for a file that is created; 0: the cluster's default */
+  int striping_factor_hint;     /* what the program asked for; -1: nothing */
   unsigned agreements;          /* number of nonblocking agreements begun, the same on all ranks */
   MPI_Win lock_window;          /* the lock of atomic mode; MPI_WIN_NULL when never used */
   pthread_mutex_t lock_threads; /* keeps this process's own threads apart in the lock */

@@ -3,10 +3,11 @@
  *
  * striping_unit        chunk size of a file that is created (int)
  * benchfs_chunk_size   the same, for sizes that do not fit an int; wins over striping_unit
- * striping_factor      read only: the number of servers
- * benchfs_collective   auto or direct; what is reported is what is used
- * ROMIO's own hints are ROMIO's affair, but data sieving is never done and is reported as disabled.
- * A hint that cannot be honoured is ignored, as MPI wants it, but not in silence: rank 0 says so.
+ * striping_factor      cannot be chosen: a file is spread over all servers. Their number is
+ * reported, unless the program asked for another one, which MPI would call honoured benchfs_servers
+ * read only: the same, always benchfs_collective   auto or direct; what is reported is what is used
+ * ROMIO's own hints are ROMIO's affair. Of a hint that is BenchFS's own, or a striping_unit, that
+ * cannot be honoured rank 0 says so on standard error; it is ignored, as MPI wants it.
  */
 #include "ad_benchfs.h"
 
@@ -70,12 +71,12 @@ void ADIOI_BENCHFS_SetInfo(ADIO_File fd, MPI_Info users_info, int* error_code) {
   }
   *error_code = MPI_SUCCESS;
   ADIOI_GEN_SetInfo(fd, users_info, error_code);
-  ADIOI_Info_set(fd->info, "romio_ds_read", "disable");
-  fd->hints->ds_read = ADIOI_HINT_DISABLE;
 
   if (users_info != MPI_INFO_NULL) {
     ADIOI_Info_get(users_info, "striping_unit", MPI_MAX_INFO_VAL, value, &found);
     if (found) set_chunk_bytes(fd, own, "striping_unit", value);
+    ADIOI_Info_get(users_info, "striping_factor", MPI_MAX_INFO_VAL, value, &found);
+    if (found) own->striping_factor_hint = MPL_MAX(atoi(value), 0);
     MPI_Info_get_nkeys(users_info, &keys);
   }
   for (int i = 0; i < keys; i++) {
@@ -93,14 +94,23 @@ void ADIOI_BENCHFS_SetInfo(ADIO_File fd, MPI_Info users_info, int* error_code) {
 
 void bfs_hints_report(ADIO_File fd, benchfs_t* fs) {
   struct bfs_file* own = bfs_file(fd);
+  const int servers = benchfs_server_count(fs);
   char value[32];
+  int found;
 
   snprintf(value, sizeof(value), "%llu", (unsigned long long)benchfs_chunk_bytes(own->file));
   ADIOI_Info_set(fd->info, "striping_unit", value);
   ADIOI_Info_set(fd->info, PREFIX "chunk_size", value);
   fd->hints->striping_unit = (int)benchfs_chunk_bytes(own->file);
-  fd->hints->striping_factor = benchfs_server_count(fs);
-  snprintf(value, sizeof(value), "%d", fd->hints->striping_factor);
-  ADIOI_Info_set(fd->info, "striping_factor", value);
+
+  fd->hints->striping_factor = servers;
+  snprintf(value, sizeof(value), "%d", servers);
+  ADIOI_Info_set(fd->info, PREFIX "servers", value);
+  if (own->striping_factor_hint < 0 || own->striping_factor_hint == servers) {
+    ADIOI_Info_set(fd->info, "striping_factor", value);
+  } else {
+    ADIOI_Info_get(fd->info, "striping_factor", (int)sizeof(value) - 1, value, &found);
+    if (found) ADIOI_Info_delete(fd->info, "striping_factor");
+  }
   ADIOI_Info_set(fd->info, PREFIX "collective", "direct");
 }

@@ -25,6 +25,7 @@ struct bfs_file* bfs_file_make(ADIO_File fd) {
   if (own == NULL) {
     own = ADIOI_Calloc(1, sizeof(*own));
     if (own == NULL) return NULL;
+    own->striping_factor_hint = -1;
     own->lock_window = MPI_WIN_NULL;
     pthread_mutex_init(&own->lock_threads, NULL);
     fd->fs_ptr = own;

@@ -1,0 +1,83 @@
+# lib.sh - what the MPI test scripts share; sourced by them with bash.
+#
+# They print TAP. Each runs inside `benchfs run -n N -- SCRIPT`, which starts the servers and sets
+# BENCHFS_REGISTRY and LD_PRELOAD. From the environment (set by the Makefile): MPICC, MPIEXEC, MPIFORT
+# (empty: no Fortran), MPICH_SRC (empty: fetched), top_srcdir. Programs are built in, and local files
+# written to, a temporary directory that goes away at the end.
+# shellcheck shell=bash
+set -uo pipefail
+
+: "${MPICC:=mpicc}" "${MPIEXEC:=mpiexec}" "${MPIFORT=}" "${MPICH_SRC=}"
+: "${top_srcdir:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
+
+bail_out() {
+    echo "Bail out! $*"
+    exit 1
+}
+
+if [ -z "${BENCHFS_REGISTRY:-}${BENCHFS_SERVERS:-}" ]; then
+    bail_out "no servers: run this as benchfs run -n 2 -- $0"
+fi
+# The library goes to the MPI programs alone.
+preload=${BENCHFS_MPIO:-${LD_PRELOAD:-}}
+unset LD_PRELOAD
+[ -n "$preload" ] || bail_out "neither LD_PRELOAD nor BENCHFS_MPIO names libbenchfs_mpio.so"
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/benchfs-mpi.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+seconds_max=${BENCHFS_TEST_SECONDS:-120}
+
+# mpirun RANKS PROGRAM ARGUMENT...: bounded in time, output to $work/output, seconds to $took.
+mpirun() {
+    local ranks=$1 from=$EPOCHREALTIME status
+    shift
+    timeout --kill-after=10 "$seconds_max" "$MPIEXEC" -n "$ranks" env LD_PRELOAD="$preload" "$@" \
+        >"$work/output" 2>&1 </dev/null
+    status=$?
+    took=$(awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f", b - a }')
+    return $status
+}
+
+n_tests=0
+n_failed=0
+
+# result STATUS TEXT: one TAP line, and what the program said if it failed.
+result() {
+    n_tests=$((n_tests + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n_tests - $2"
+    else
+        n_failed=$((n_failed + 1))
+        echo "not ok $n_tests - $2"
+        tail -n "${3:-40}" "$work/output" | cut -c 1-400 | sed 's/^/#   /'
+    fi
+}
+
+skip() {
+    n_tests=$((n_tests + 1))
+    echo "ok $n_tests - $1 # SKIP $2"
+}
+
+finish() {
+    echo "1..$n_tests"
+    [ "$n_failed" -eq 0 ]
+    exit
+}
+
+# Sets $mpich to MPICH's source directory, or to one with just the part of it that is named.
+take_mpich_source() {
+    local part=$1 source=$MPICH_SRC
+    if [ -z "$source" ]; then
+        source=$("$top_srcdir/tools/fetch-mpich-src") || bail_out "no source of MPICH"
+    fi
+    if [ -d "$source" ]; then
+        mpich=$source
+    else
+        mpich=$work/mpich
+        mkdir -p "$mpich"
+        tar -xf "$source" -C "$mpich" --strip-components=1 --wildcards "*/$part" ||
+            bail_out "$source has no $part"
+    fi
+    [ -d "$mpich/$part" ] || bail_out "$mpich has no $part"
+}
