@@ -1,0 +1,79 @@
+// The `benchfs` command: starts, shows and stops servers on this machine, and runs commands with servers
+// of their own. This file knows the command line only; each command is in a file of its name.
+#include <benchfs.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+
+#include "command.hpp"
+
+namespace benchfs::tools {
+namespace {
+
+constexpr const char* kFooter = R"(
+Environment: BENCHFS_REGISTRY is the registry directory, BENCHFS_DATA_DIR the data directory, BENCHFS_CONFIG
+a YAML file with settings of servers and clients. Exit status: 0 success, 1 failure, 2 wrong usage.
+Manual: benchfs(1), benchfsd(8).)";
+
+int fail_usage(const CLI::App& app, const std::string& cause) {
+  const std::string name = app.get_parent() == nullptr ? "" : " " + app.get_name();
+  print_note(cause);
+  std::fprintf(stderr, "Try: benchfs%s --help\n", name.c_str());
+  return kUsage;
+}
+
+int dispatch(int argc, char** argv) {
+  // Everything after the first "--" is another program's business and is never parsed here.
+  char** const end = argv + argc;
+  char** const mark = std::find(argv, end, std::string_view("--"));
+  std::vector<std::string> rest;
+  if (mark != end) rest.assign(mark + 1, end);
+
+  CLI::App app("An ad-hoc parallel file system for HPC jobs.", "benchfs");
+  app.set_version_flag("--version", std::string("benchfs ") + benchfs_version());
+  app.require_subcommand(1);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.footer(kFooter);
+  const Command commands[] = {make_start(app), make_status(app), make_stop(app), make_run(app),
+                              make_env(app)};
+  const auto chosen = [&]() -> const Command* {
+    for (const Command& command : commands)
+      if (command.app->parsed()) return &command;
+    return nullptr;
+  };
+
+  try {
+    app.parse(static_cast<int>(mark - argv), argv);
+  } catch (const CLI::Success& request) {
+    return app.exit(request);
+  } catch (const CLI::ParseError& error) {
+    const Command* command = chosen();
+    if (command == nullptr && argc > 1 && argv[1][0] != '-')
+      return fail_usage(app, fmt::format("there is no command \"{}\"", argv[1]));
+    return fail_usage(command == nullptr ? app : *command->app, error.what());
+  }
+
+  const Command& command = *chosen();
+  // Of `benchfs run mpiexec -n 2 prog`: words of the command that stood before any "--".
+  std::vector<std::string> words = command.app->remaining();
+  if (!words.empty()) {
+    if (mark != end) words.emplace_back("--");
+    rest.insert(rest.begin(), words.begin(), words.end());
+  }
+  if (!rest.empty() && !command.takes_rest)
+    return fail_usage(*command.app, fmt::format("unexpected argument \"{}\"", rest.front()));
+  return command.run(rest);
+}
+
+}  // namespace
+}  // namespace benchfs::tools
+
+int main(int argc, char** argv) {
+  try {
+    return benchfs::tools::dispatch(argc, argv);
+  } catch (const std::exception& error) {
+    benchfs::tools::print_note(error.what());
+    return benchfs::tools::kFailure;
+  }
+}
