@@ -1,0 +1,36 @@
+// The administration messages: what a server says of itself.
+#include "admin_service.hpp"
+
+#include "base/clock.hpp"
+
+namespace benchfs {
+
+AdminService::AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkStore& chunks)
+    : dispatcher_(dispatcher), meta_(meta), chunks_(chunks), started_ms_(now_ms()) {}
+
+void AdminService::add_to(Dispatcher& dispatcher) {
+  dispatcher.add<wire::ServerStatus>(*this, &AdminService::status);
+}
+
+Task<void> AdminService::status(Incoming incoming) {
+  const auto usage = chunks_.usage();
+  if (!usage) {
+    co_await incoming.fail(usage.error().code);
+    co_return;
+  }
+  const ServiceCounters& counters = dispatcher_.counters();
+  wire::ServerStatus::Reply reply{};
+  reply.epoch = dispatcher_.epoch();
+  reply.uptime_ms = static_cast<std::uint64_t>(now_ms() - started_ms_);
+  reply.files = meta_.files();
+  reply.stored_bytes = usage->stored_bytes;
+  reply.capacity_bytes = usage->capacity_bytes;
+  reply.free_bytes = usage->free_bytes;
+  reply.sessions = dispatcher_.sessions();
+  reply.requests = counters.requests;
+  reply.read_bytes = counters.read_bytes;
+  reply.written_bytes = counters.written_bytes;
+  co_await incoming.reply<wire::ServerStatus>(reply);
+}
+
+}  // namespace benchfs
