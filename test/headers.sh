@@ -13,4 +13,4 @@ echo "$headers" | xargs -P "$(nproc)" -I '{}' sh -c '
     if ! echo "#include \"$PWD/$header\"" | "$@" -fsyntax-only -x c++ -; then
         echo "does not compile alone: $header"
         exit 1
-    fi' '{}' $CXX -I"$abs_top_builddir" -Ilibbenchfs_core -Ilibbenchfs_core/include -Iservers $HEADER_FLAGS
+    fi' '{}' $CXX -Ilibbenchfs_core -Ilibbenchfs_core/include -Iservers $HEADER_FLAGS
