@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static FILE *fopen_over_mpi(const char *name, const char *mode) {
+static FILE* fopen_over_mpi(const char* name, const char* mode) {
   MPI_File file;
   MPI_Offset bytes;
-  FILE *copy = tmpfile();
-  char *content;
+  FILE* copy = tmpfile();
+  char* content;
 
   if (mode[0] != 'r' || copy == NULL ||
       MPI_File_open(MPI_COMM_SELF, name, MPI_MODE_RDONLY, MPI_INFO_NULL, &file) != MPI_SUCCESS)

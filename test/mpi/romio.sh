@@ -56,8 +56,8 @@ both() {
             break
         fi
         times="$times, $where $took s"
-        rm -rf "$work/local/$name"
     done
+    rm -rf "$work/local/$name"
     result $status "$name: $ranks ranks$times"
 }
 
