@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/server_config.hpp"
 #include "base/text.hpp"
+#include "config.h"
 #include "server.hpp"
 
 namespace {

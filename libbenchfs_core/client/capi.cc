@@ -1,4 +1,6 @@
 // The C interface: error texts, requests, sessions, facts of the cluster.
+#include "config.h"
+
 #include "client/capi.hpp"
 
 #include <fmt/format.h>
