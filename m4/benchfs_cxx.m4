@@ -36,7 +36,7 @@ AC_DEFUN([BENCHFS_OPTIONS], [
 
     benchfs_warnings="-Wall -Wextra -Wshadow"
     AS_IF([test "x$enable_werror" = xyes], [benchfs_warnings="$benchfs_warnings -Werror"])
-    AM_CPPFLAGS='-I$(top_srcdir)/libbenchfs_core -I$(top_srcdir)/libbenchfs_core/include'
+    AM_CPPFLAGS='-I$(top_builddir) -I$(top_srcdir)/libbenchfs_core -I$(top_srcdir)/libbenchfs_core/include'
     AM_CFLAGS="$benchfs_warnings -fvisibility=hidden"
     AM_CXXFLAGS="$BENCHFS_CXX_STANDARD $benchfs_warnings -fvisibility=hidden -fvisibility-inlines-hidden"
     AM_LDFLAGS="-Wl,--as-needed"
