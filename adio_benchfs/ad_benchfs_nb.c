@@ -183,6 +183,19 @@ static int wait_fn(int count, void** states, double timeout, MPI_Status* status)
   return MPI_SUCCESS;
 }
 
+/* MPICH hands an error from here to the handler of MPI_COMM_WORLD, not to that of the file. If that
+ * one is to abort, this is the last chance to say why. */
+static void explain_abort(const struct operation* op) {
+  MPI_Errhandler handler;
+
+  MPI_Comm_get_errhandler(MPI_COMM_WORLD, &handler);
+  if (handler == MPI_ERRORS_ARE_FATAL) {
+    fprintf(stderr, "benchfs: %s\n", op->text);
+  } else if (handler != MPI_ERRORS_RETURN) {
+    MPI_Errhandler_free(&handler);
+  }
+}
+
 static int query_fn(void* extra_state, MPI_Status* status) {
   const struct operation* op = extra_state;
 
@@ -190,6 +203,7 @@ static int query_fn(void* extra_state, MPI_Status* status) {
   MPI_Status_set_cancelled(status, 0);
   status->MPI_SOURCE = MPI_UNDEFINED;
   status->MPI_TAG = MPI_UNDEFINED;
+  if (op->error_code != MPI_SUCCESS) explain_abort(op);
   return op->error_code;
 }
 

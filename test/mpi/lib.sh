@@ -1,9 +1,10 @@
 # lib.sh - what the MPI test scripts share; sourced by them with bash.
 #
 # They print TAP. Each runs inside `benchfs run -n N -- SCRIPT`, which starts the servers and sets
-# BENCHFS_REGISTRY and LD_PRELOAD. From the environment (set by the Makefile): MPICC, MPIEXEC, MPIFORT
-# (empty: no Fortran), MPICH_SRC (empty: fetched), top_srcdir. Programs are built in, and local files
-# written to, a temporary directory that goes away at the end.
+# BENCHFS_REGISTRY and LD_PRELOAD. From the environment, set by the Makefile: MPICC, MPIEXEC, MPIFORT
+# (empty: no Fortran), MPICH_SRC (empty: fetched), top_srcdir, and, for what is not installed yet,
+# BENCHFS_MPIO (the library to preload) and BENCHFS_CORE (the folder with libbenchfs_core). Programs are
+# built in, and local files written to, a temporary directory that goes away at the end.
 # shellcheck shell=bash
 set -uo pipefail
 
@@ -15,13 +16,15 @@ bail_out() {
     exit 1
 }
 
-if [ -z "${BENCHFS_REGISTRY:-}${BENCHFS_SERVERS:-}" ]; then
-    bail_out "no servers: run this as benchfs run -n 2 -- $0"
-fi
 # The library goes to the MPI programs alone.
 preload=${BENCHFS_MPIO:-${LD_PRELOAD:-}}
 unset LD_PRELOAD
-[ -n "$preload" ] || bail_out "neither LD_PRELOAD nor BENCHFS_MPIO names libbenchfs_mpio.so"
+
+need_servers() {
+    [ -n "${BENCHFS_REGISTRY:-}${BENCHFS_SERVERS:-}" ] ||
+        bail_out "no servers: run this as benchfs run -n 2 -- $0"
+    [ -n "$preload" ] || bail_out "neither LD_PRELOAD nor BENCHFS_MPIO names libbenchfs_mpio.so"
+}
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/benchfs-mpi.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -66,6 +69,7 @@ finish() {
 }
 
 # Sets $mpich to MPICH's source directory, or to one with just the part of it that is named.
+# A directory given with MPICH_SRC is used where it is.
 take_mpich_source() {
     local part=$1 source=$MPICH_SRC
     if [ -z "$source" ]; then

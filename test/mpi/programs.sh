@@ -3,6 +3,7 @@
 # example programs; a parallel HDF5 program; and the library linked instead of preloaded.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+need_servers
 folder=$top_srcdir/test/mpi
 mkdir -p "$work/cwd"
 cd "$work/cwd" || exit 1
@@ -45,9 +46,20 @@ else
     result 1 "examples/shared_file: does not compile"
 fi
 
+if [ -n "${BENCHFS_CORE:-}" ]; then
+    flags="-I$top_srcdir/libbenchfs_core/include -L$BENCHFS_CORE -Wl,-rpath,$BENCHFS_CORE -lbenchfs_core"
+else
+    flags=$(pkg-config --cflags --libs benchfs)
+fi
+# shellcheck disable=SC2086
+"${CC:-cc}" -Wall -Wextra -Wshadow -Werror -o "$work/native" "$top_srcdir/examples/native.c" $flags \
+    >"$work/output" 2>&1 && timeout "$seconds_max" "$work/native" >"$work/output" 2>&1
+result $? "examples/native"
+
 # Linked before MPI, nothing is preloaded.
 library=${preload%%[: ]*}
-if compile linked "$folder/open.c" "$library" -Wl,-rpath,"$(dirname "$library")"; then
+if compile linked "$folder/open.c" "$library" -Wl,-rpath,"$(dirname "$library")" \
+    ${BENCHFS_CORE:+-Wl,-rpath-link,"$BENCHFS_CORE"}; then
     preloaded=$preload preload=
     passes "open: linked, not preloaded" 2 "$work/linked"
     preload=$preloaded

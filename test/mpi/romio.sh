@@ -3,6 +3,7 @@
 # as a control on the local file system in the same job. One TAP line per test, with both times.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+need_servers
 
 take_mpich_source src/mpi/romio/test
 source=$mpich/src/mpi/romio/test
