@@ -20,7 +20,7 @@ constexpr std::int64_t kPauseMs = 50;
 
 bool has_gone(const ServerRecord& server, const Sighting& sighting) {
   if (sighting.liveness != Liveness::gone) return false;
-  return server.host_id != this_host_id() || process_is_gone(server.pid);
+  return server.host_id != host_id() || process_is_gone(server.pid);
 }
 
 // Of `servers`, those that are still there when the time is over.

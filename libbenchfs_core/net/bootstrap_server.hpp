@@ -22,7 +22,7 @@ class BootstrapServer {
   struct Options {
     std::string address = "127.0.0.1";  ///< numeric
     std::uint16_t port = 0;             ///< 0: any free one
-    std::string secret;
+    std::string secret = {};
     std::uint64_t instance = 0;
     std::uint32_t connections_max = 1024;
     std::int64_t connection_ms = 5'000;

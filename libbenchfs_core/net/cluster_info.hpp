@@ -19,7 +19,7 @@ namespace benchfs {
 struct ServerRecord {
   std::string id;             ///< name in the cluster, kept in the data directory
   std::string host;           ///< host name, for people
-  std::uint64_t host_id = 0;  ///< of this boot of the host: equal for processes on one host
+  std::uint64_t host_id = 0;  ///< of host_id(): equal for processes on one host
   std::int64_t pid = 0;
   std::string bootstrap_host;  ///< numeric address at which others reach its bootstrap port
   std::uint16_t bootstrap_port = 0;
@@ -81,8 +81,6 @@ std::string encode_failure(const FormingFailure& failure);
 std::expected<FormingFailure, std::string> decode_failure(std::string_view text,
                                                           std::string_view name);
 
-/// A hash of the kernel's boot id: equal for processes on one host, whatever its name.
-std::uint64_t this_host_id();
 std::string this_host_name();
 /// Random, never 0.
 std::uint64_t random_id();

@@ -18,6 +18,7 @@
 #include "cluster/registry.hpp"
 #include "cluster/static_list.hpp"
 #include "net/bootstrap_client.hpp"
+#include "net/host.hpp"
 #include "net/liveness.hpp"
 #include "net/registry_dir.hpp"
 
@@ -84,7 +85,7 @@ ServerRecord make_record(const DataDirectory& data, const ListenAddress& listen,
   ServerRecord record;
   record.id = data.server_id();
   record.host = this_host_name();
-  record.host_id = this_host_id();
+  record.host_id = host_id();
   record.pid = getpid();
   record.bootstrap_host = listen.host;
   record.bootstrap_port = bootstrap.port();
