@@ -2,6 +2,9 @@
 // queue. SQPOLL is not used: on few cores it takes the core that the server needs.
 #include "loop/ring.hpp"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <cerrno>
 
 namespace benchfs {
@@ -20,19 +23,22 @@ Result<std::unique_ptr<Ring>> Ring::create(Loop& loop, Options options) {
   if (rc < 0) return fail(errc_from_errno(-rc), -rc);
   ring->live_ = true;
   ring->capacity_ = ring->ring_.cq.ring_entries;
-  if (auto added = loop.add_source(*ring); !added) {
-    io_uring_queue_exit(&ring->ring_);
-    ring->live_ = false;
-    return std::unexpected(added.error());
-  }
+  // With deferred task work the ring's own descriptor does not wake a poller: the completion is only made
+  // when this thread enters the kernel. An eventfd is signalled as soon as there is such work.
+  ring->event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (ring->event_fd_ < 0) return fail(errc_from_errno(errno), errno);
+  rc = io_uring_register_eventfd(&ring->ring_, ring->event_fd_);
+  if (rc < 0) return fail(errc_from_errno(-rc), -rc);
+  BFS_CHECK(added, loop.add_source(*ring));
+  ring->added_ = true;
   return ring;
 }
 
 Ring::~Ring() {
   BFS_ASSERT(in_flight_ == 0);  // buffers belong to the kernel until their completion
-  if (!live_) return;
-  loop_.remove_source(*this);
-  io_uring_queue_exit(&ring_);
+  if (added_) loop_.remove_source(*this);
+  if (live_) io_uring_queue_exit(&ring_);
+  if (event_fd_ >= 0) close(event_fd_);
 }
 
 Status Ring::register_buffer(std::span<std::byte> memory) {
@@ -71,13 +77,21 @@ bool Ring::poll() {
   }
   io_uring_cq_advance(&ring_, count);
   in_flight_ -= count;
+  if (count > 0) signalled_ = true;
   for (unsigned i = 0; i < count; ++i) room_.wake_one();
   return count > 0;
 }
 
 bool Ring::prepare_sleep() {
+  if (in_flight_ > 0 || signalled_) {
+    // Before the look at the completions, so that one that comes after it is not lost.
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto drained = ::read(event_fd_, &count, sizeof(count));
+    signalled_ = false;
+  }
   if (in_flight_ == 0) return true;
   if (io_uring_sq_ready(&ring_) > 0) io_uring_submit(&ring_);
+  if (io_uring_sq_ready(&ring_) > 0) return false;  // the kernel had no room: try again
   // With deferred task work the completion is made by entering the kernel; ask before sleeping.
   io_uring_cqe* cqe = nullptr;
   return io_uring_peek_cqe(&ring_, &cqe) != 0;

@@ -42,7 +42,7 @@ class Ring final : public Source {
 
   bool poll() override;
   bool prepare_sleep() override;
-  int descriptor() const override { return ring_.ring_fd; }
+  int descriptor() const override { return event_fd_; }
 
   unsigned in_flight() const { return in_flight_; }
 
@@ -55,6 +55,9 @@ class Ring final : public Source {
   Loop& loop_;
   io_uring ring_{};
   bool live_ = false;
+  bool added_ = false;      ///< to the loop
+  bool signalled_ = false;  ///< completions were seen since the eventfd was read
+  int event_fd_ = -1;       ///< signalled by completions, and by deferred work that will make some
   unsigned capacity_ = 0;   ///< operations in flight at most: the completion queue never overflows
   unsigned in_flight_ = 0;
   std::span<std::byte> registered_;
