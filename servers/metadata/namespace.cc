@@ -70,10 +70,12 @@ Task<Status> Namespace::start(Owner owner) {
       drops_.carry_out_later(intent);
       continue;
     }
-    // Two of one file can be left if the record of the first one's end was not written.
+    // More than one of a file can be left, if the record of the end of an earlier one was not
+    // written.
     auto& truncation = truncations_[intent.inode];
-    truncation = std::make_shared<Truncation>();
+    if (truncation == nullptr) truncation = std::make_shared<Truncation>();
     truncation->stuck = true;
+    ++truncation->unfinished;
     drops_.carry_out_later(intent, [this, inode = intent.inode] { end_truncation(inode); });
   }
   co_return Status{};
@@ -245,19 +247,19 @@ Task<Result<wire::GetAttributes::Reply>> Namespace::attributes(InodeId inode) {
 }
 
 Task<Status> Namespace::truncation_over(InodeId inode) {
-  for (;;) {
-    const auto found = truncations_.find(inode);
-    if (found == truncations_.end()) co_return Status{};
-    const std::shared_ptr<Truncation> truncation = found->second;
-    if (truncation->stuck) co_return std::unexpected(truncation->error);
-    auto change = truncation->changed.wait();
-    co_await change;
-  }
+  const auto found = truncations_.find(inode);
+  if (found == truncations_.end()) co_return Status{};
+  const std::shared_ptr<Truncation> truncation = found->second;
+  if (truncation->stuck) co_return std::unexpected(truncation->error);
+  auto change = truncation->changed.wait();
+  co_await change;
+  co_return Status{};
 }
 
 void Namespace::end_truncation(InodeId inode) {
   const auto found = truncations_.find(inode);
-  if (found == truncations_.end()) return;
+  BFS_ASSERT(found != truncations_.end());
+  if (--found->second->unfinished > 0) return;
   found->second->changed.wake_all();
   truncations_.erase(found);
 }
@@ -274,8 +276,10 @@ Task<Result<wire::SetSize::Reply>> Namespace::set_size(wire::SetSize::Request re
     BFS_CO_TRY(attributes, co_await truncating);
     co_return wire::SetSize::Reply{attributes};
   }
-  auto waiting = truncation_over(request.inode);
-  BFS_CO_CHECK(over, co_await waiting);
+  while (truncations_.contains(request.inode)) {
+    auto waiting = truncation_over(request.inode);
+    BFS_CO_CHECK(over, co_await waiting);
+  }
   auto inode = store_.inode(request.inode);
   if (!inode) co_return std::unexpected(inode.error());
   wire::Attributes& attributes = inode->attributes;
@@ -294,8 +298,10 @@ Task<Result<wire::SetSize::Reply>> Namespace::set_size(wire::SetSize::Request re
 }
 
 Task<Result<wire::Attributes>> Namespace::truncate(InodeId number, std::uint64_t size) {
-  auto waiting = truncation_over(number);
-  BFS_CO_CHECK(over, co_await waiting);
+  while (truncations_.contains(number)) {  // again after waiting: another one may have begun
+    auto waiting = truncation_over(number);
+    BFS_CO_CHECK(over, co_await waiting);
+  }
   auto inode = store_.inode(number);
   if (!inode) co_return std::unexpected(inode.error());
   if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::is_directory);
@@ -307,6 +313,7 @@ Task<Result<wire::Attributes>> Namespace::truncate(InodeId number, std::uint64_t
   const DropIntent intent =
       store_.add_drop({.inode = number, .size = size, .remove = false, .spread = inode->spread});
   const auto truncation = std::make_shared<Truncation>();
+  truncation->unfinished = 1;
   truncations_[number] = truncation;
   auto writing = store_.committed();
   const Status written = co_await writing;

@@ -70,7 +70,8 @@ class Namespace {
  private:
   /// A truncate whose data has not gone everywhere yet.
   struct Truncation {
-    bool stuck = false;  ///< it has failed, and is being repeated in the background
+    std::uint32_t unfinished = 0;  ///< drops that have to end first
+    bool stuck = false;            ///< it has failed, and is being repeated in the background
     Error error{Errc::busy};
     WaitQueue changed;
   };
@@ -79,6 +80,7 @@ class Namespace {
   Status check_parent(InodeId parent) const;
   bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
   Task<Result<wire::Open::Reply>> open_existing(Entry entry, std::uint32_t flags);
+  /// Waits for a change of the truncate that is under way, if one is; its error if it is stuck.
   Task<Status> truncation_over(InodeId inode);
   Task<Result<wire::Attributes>> truncate(InodeId inode, std::uint64_t size);
   void end_truncation(InodeId inode);
