@@ -20,7 +20,11 @@ public:
         std::printf("1..%d\n", count_);
         std::fflush(stdout);
     }
-    void test_case_start(const doctest::TestCaseData& test) override { name_ = describe(test); }
+    void test_case_start(const doctest::TestCaseData& test) override {
+        name_ = describe(test);
+        std::printf("# %s\n", name_.c_str());  // names the one that hangs or crashes
+        std::fflush(stdout);
+    }
     void test_case_end(const doctest::CurrentTestCaseStats& stats) override {
         report(stats.testCaseSuccess, stats.seconds);
     }
