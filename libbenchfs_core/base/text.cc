@@ -150,7 +150,8 @@ std::optional<HostPort> parse_host_port(std::string_view text,
   }
   if (out.host.empty()) return std::nullopt;
   for (const char c : out.host) {
-    if (c <= ' ' || c == 0x7f || c == '/' || c == ',' || c == '[' || c == ']') return std::nullopt;
+    const auto u = static_cast<unsigned char>(c);
+    if (u <= ' ' || u >= 0x7f || c == '/' || c == ',' || c == '[' || c == ']') return std::nullopt;
   }
   if (!has_port) {
     if (!default_port) return std::nullopt;

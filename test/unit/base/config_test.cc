@@ -251,7 +251,11 @@ TEST_SUITE("config") {
     CHECK(has(file_error("data_dir: /d\nspin: [1us\n"), "FILE:3: not valid YAML"));
     CHECK(has(file_error("a: b: c"), "not valid YAML"));
     CHECK(has(file_error("\t\tx: 1"), "not valid YAML"));
-    CHECK(has(file_error("spin: 1us\n---\nspin: 2us\n"), "more than one YAML document"));
+    CHECK(has(file_error("spin: 1us\n---\nspin: 2us\n"),
+              "text after the end of the first YAML document"));
+    CHECK(has(file_error(","), "text after the end"));
+    CHECK(has(file_error("spin: 1us\n...\n,"), "text after the end"));
+    CHECK(file_error("---\nspin: 1us\n...\n") == "accepted");
     CHECK(has(file_error(std::string(20000, '[')), "not valid YAML"));
     CHECK(file_error("") == "accepted");
     CHECK(file_error("# nothing\n") == "accepted");
