@@ -86,7 +86,7 @@ class ChunkStore {
     /// Files made in it, and how many of those names are on the device.
     std::uint64_t changes = 1, synced = 0;
   };
-  static constexpr std::size_t kFolders = 256;
+  static constexpr std::size_t kFolders = 64;
   static std::size_t folder_of(InodeId inode);
 
   ChunkStore(Options options, Ring* ring, Offload& offload);
