@@ -159,6 +159,7 @@ Task<std::expected<ClusterInfo, std::string>> Membership::form() {
       }
       error = std::move(formed.error());
     }
+    if (canceled_) error = TextError{Errc::canceled, "stopped before the cluster had formed"};
     if (error.code == Errc::busy && patience.over()) {
       error.code = Errc::timed_out;
       error.text = fmt::format("no cluster after {}: {}",
@@ -297,6 +298,7 @@ Task<std::expected<void, std::string>> Membership::announce() {
     }
     if (published) break;
     TextError error = std::move(published.error());
+    if (canceled_) error = TextError{Errc::canceled, self_.id + " was stopped before all were ready"};
     if (error.code != Errc::busy || patience.over()) {
       const std::string why =
           fmt::format("cluster {} was given up: {}", to_hex(cluster_->cluster_id), error.text);

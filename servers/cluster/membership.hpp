@@ -55,6 +55,8 @@ class Membership {
   Task<std::expected<ClusterInfo, std::string>> form();
   /// Says that this server serves; returns once all do and clients can find the cluster.
   Task<std::expected<void, std::string>> announce();
+  /// Makes form() and announce() end within a moment, with an error; the record is taken away.
+  void cancel() { canceled_ = true; }
   /// The cluster, once formed.
   const std::optional<ClusterInfo>& cluster() const { return cluster_; }
   /// Takes this server's record away, on a clean exit; the last server takes the cluster file.
@@ -84,6 +86,7 @@ class Membership {
   std::optional<Meeting::Where> coordinator_;  ///< nothing: this server, once formed
   std::string last_word_;                      ///< why the last attempt did not succeed
   bool place_free_ = false;
+  bool canceled_ = false;
 };
 
 }  // namespace benchfs

@@ -216,6 +216,25 @@ TEST_SUITE("registry forming") {
     CHECK(loop->run(std::move(first)));
   }
 
+  TEST_CASE_FIXTURE(ClusterFixture, "forming and announcing can be canceled, and leave no record") {
+    add("s0", registry_options(2));
+    auto forming = servers[0]->membership->form();
+    loop->run_until([&] { return std::filesystem::exists(registry + "/s0.server"); });
+    servers[0]->membership->cancel();
+    const std::int64_t began_ms = now_ms();
+    CHECK(!loop->run(std::move(forming)));
+    CHECK(list_records(registry)->empty());
+    servers.clear();
+    add("s0", registry_options(2));
+    add("s1", registry_options(2));
+    for (const auto& formed : form_all()) REQUIRE(formed);
+    auto announcing = servers[1]->membership->announce();  // s0 never does
+    servers[1]->membership->cancel();
+    CHECK(!loop->run(std::move(announcing)));
+    CHECK(now_ms() - began_ms < 5000);
+    CHECK(!std::filesystem::exists(registry + "/s1.server"));
+  }
+
   TEST_CASE_FIXTURE(ClusterFixture, "a server with another secret is told so") {
     add("s0", registry_options(2, 1500));
     add("s1", registry_options(2, 1500), "", 0, std::string(32, 'x'));
