@@ -27,7 +27,7 @@ struct EnumNames<ChecksumMode> {
     "Addresses of any servers of the cluster; used instead of the registry where both are set.",    \
     .valid = config::valid_host_port, .accepted = "host:port")                                      \
   X(config::Path, secret_file, secret_file, "",                                                     \
-    "File with the job's secret. Empty: the one beside the registry.",                              \
+    "File with the job's secret. Empty: the one in the registry.",                                  \
     )                                                                                               \
   X(config::DurationMs, deadline, deadline_ms, 30'000,                                              \
     "Longest time that any call may take.",                                                         \

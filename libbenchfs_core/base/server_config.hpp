@@ -42,7 +42,7 @@ struct EnumNames<IoMode> {
     "How long to wait for the expected servers.",                                                   \
     .min = 100, .max = 24 * 3600'000)                                                               \
   X(config::Path, secret_file, secret_file, "",                                                     \
-    "File with the job's secret: 32 to 4096 bytes, mode 0600. Empty: the one beside the registry.", \
+    "File with the job's secret: 32 to 4096 bytes, mode 0600. Empty: the one in the registry.",     \
     )                                                                                               \
   X(config::Size, chunk_size, chunk_bytes, kChunkBytesDefault,                                      \
     "Striping unit of new files that do not ask for one.",                                          \
