@@ -1,5 +1,5 @@
-// `benchfs env`: what a job script sets so that MPI programs find the servers and the driver, in the
-// language of its shell; or the words that link a program with the driver instead.
+// `benchfs env`: what a job script sets so that MPI programs find the servers and the driver, in
+// the language of its shell; or the words that link a program with the driver instead.
 #include <fmt/format.h>
 #include <stdlib.h>
 
@@ -91,8 +91,8 @@ int show_env(const EnvOptions& options) {
     for (const auto& [name, value] : set) fmt::print("{}", set_line(name, value, options.shell));
   }
   if (!library)
-    print_note(fmt::format("{} has no libbenchfs_mpio.so: MPI programs will not know benchfs: names",
-                           library_dir()));
+    print_note(fmt::format(
+        "{} has no libbenchfs_mpio.so: MPI programs will not know benchfs: names", library_dir()));
   return kOk;
 }
 
@@ -100,10 +100,12 @@ int show_env(const EnvOptions& options) {
 
 Command make_env(CLI::App& benchfs) {
   auto options = std::make_shared<EnvOptions>();
-  CLI::App* app = benchfs.add_subcommand("env", "Print what a job script sets for its MPI programs");
+  CLI::App* app =
+      benchfs.add_subcommand("env", "Print what a job script sets for its MPI programs");
   auto* registry = app->add_option("--registry", options->registry,
                                    "Registry directory (default: that of the environment)");
-  app->add_option("--servers", options->servers, "host:port,... of any servers, instead of a registry")
+  app->add_option("--servers", options->servers,
+                  "host:port,... of any servers, instead of a registry")
       ->excludes(registry);
   auto* shell = app->add_option("--shell", options->shell, "Shell that reads it")
                     ->capture_default_str()

@@ -1,5 +1,6 @@
 // Each benchfsd runs in a session of its own, with its log as standard error and a pipe as standard
-// output, through which its ready line comes. The pipes and the signals are watched with one poll().
+// output, through which its ready line comes. The pipes and the signals are watched with one
+// poll().
 #include "launch.hpp"
 
 #include <fcntl.h>
@@ -85,7 +86,8 @@ std::expected<Starting, std::string> spawn(const LaunchOptions& options, unsigne
   server.log = fmt::format("{}/{}.log", options.data_dir, server.id);
   Fd log(::open(server.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!log) return std::unexpected(fmt::format("{}: {}", server.log, ::strerror(errno)));
-  server.log_offset = static_cast<std::uint64_t>(std::max<off_t>(0, ::lseek(log.get(), 0, SEEK_END)));
+  server.log_offset =
+      static_cast<std::uint64_t>(std::max<off_t>(0, ::lseek(log.get(), 0, SEEK_END)));
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return std::unexpected(fmt::format("cannot make a pipe: {}", ::strerror(errno)));
@@ -103,7 +105,7 @@ std::expected<Starting, std::string> spawn(const LaunchOptions& options, unsigne
   return server;
 }
 
-// Takes in what the server has printed. The error says how it ended, or what it printed instead.
+// Takes in what the server has printed. The error says how it ended.
 std::expected<void, std::string> take_output(Starting& server) {
   std::array<char, 4096> buffer;
   const ssize_t got = ::read(server.out.get(), buffer.data(), buffer.size());
@@ -114,20 +116,23 @@ std::expected<void, std::string> take_output(Starting& server) {
     pollfd ended{pidfd.get(), POLLIN, 0};
     int status = 0;
     if (::poll(&ended, 1, kExitMs) != 1 || ::waitpid(server.pid, &status, WNOHANG) != server.pid)
-      return std::unexpected(
-          fmt::format("{} closed its output before it was ready", server.id));
+      return std::unexpected(fmt::format("{} closed its output before it was ready", server.id));
     return std::unexpected(
         fmt::format("{} ended with {} before it was ready", server.id, describe_exit(status)));
   }
   server.text.append(buffer.data(), static_cast<std::size_t>(got));
-  const std::size_t end = server.text.find('\n');
-  if (end == std::string::npos) return {};
-  const auto ready = parse_ready(server.text.substr(0, end));
-  if (!ready)
-    return std::unexpected(fmt::format("{} printed \"{}\" instead of its ready line", server.id,
-                                       escape_line(server.text.substr(0, end))));
-  server.ready = *ready;
-  server.out.reset();
+  for (std::size_t end; (end = server.text.find('\n')) != std::string::npos;) {
+    const std::string line = server.text.substr(0, end);
+    server.text.erase(0, end + 1);
+    const auto ready = parse_ready(line);
+    if (ready) {
+      server.ready = *ready;
+      server.out.reset();
+      return {};
+    }
+    // Some library's: it belongs to the log.
+    std::ofstream(server.log, std::ios::app) << line << "\n";
+  }
   return {};
 }
 
@@ -152,8 +157,9 @@ std::expected<void, LaunchError> wait_ready(std::vector<Starting>& servers, std:
     const std::int64_t left = end - now_ms();
     if (left <= 0)
       return std::unexpected(with_log(
-          *waiting, fmt::format("{} was not ready after {}", waiting->id,
-                                format_duration(static_cast<std::uint64_t>(timeout_ms) * 1'000'000))));
+          *waiting,
+          fmt::format("{} was not ready after {}", waiting->id,
+                      format_duration(static_cast<std::uint64_t>(timeout_ms) * 1'000'000))));
     ::poll(polls.data(), polls.size(), static_cast<int>(left));
     while (const auto signal = signals.next())
       if (*signal != SIGCHLD)
@@ -214,10 +220,8 @@ std::string last_lines(const std::string& path, std::uint64_t offset, unsigned l
 
 std::expected<Cluster, LaunchError> launch(const LaunchOptions& options, StateFile& state,
                                            SignalWatch& signals) {
-  for (const std::string& dir : {options.registry, options.data_dir}) {
-    const auto made = make_private_dir(dir);
-    if (!made) return std::unexpected(LaunchError{made.error()});
-  }
+  const auto made = make_dir(options.data_dir);
+  if (!made) return std::unexpected(LaunchError{made.error()});
   const auto begun = state.begin(options.data_dir);
   if (!begun) return std::unexpected(LaunchError{begun.error()});
 

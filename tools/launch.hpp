@@ -11,19 +11,19 @@
 namespace benchfs::tools {
 
 struct LaunchOptions {
-  std::string program;   ///< path of benchfsd
+  std::string program;  ///< path of benchfsd
   unsigned servers = 1;
-  std::string registry;
-  std::string data_dir;  ///< server i gets data_dir/server-000i, and its log beside it
-  std::string listen;    ///< empty: benchfsd's own default
-  std::string config;    ///< empty: none
+  std::string registry;            ///< exists
+  std::string data_dir;            ///< server i gets data_dir/server-000i, and its log beside it
+  std::string listen;              ///< empty: benchfsd's own default
+  std::string config;              ///< empty: none
   std::vector<std::string> flags;  ///< more, given to each benchfsd as they are
   std::int64_t timeout_ms = 60'000;
-  bool end_with_parent = false;    ///< the servers get SIGTERM when this process ends
+  bool end_with_parent = false;  ///< the servers get SIGTERM when this process ends
 };
 
 struct Cluster {
-  std::string id;     ///< 16 hexadecimal digits
+  std::string id;  ///< 16 hexadecimal digits
   std::string epoch;
   std::vector<std::string> addresses;  ///< host:port, in the order of the servers started
 };
@@ -39,8 +39,8 @@ struct LaunchError {
   int signal = 0;    ///< the signal that broke it off, else 0
 };
 
-/// Starts the servers, entering each into `state`. On failure those that were started are stopped again.
-/// `signals` breaks it off; other signals than SIGCHLD must not come through it.
+/// Starts the servers, entering each into `state`. On failure those that were started are stopped
+/// again. `signals` breaks it off; other signals than SIGCHLD must not come through it.
 std::expected<Cluster, LaunchError> launch(const LaunchOptions& options, StateFile& state,
                                            SignalWatch& signals);
 

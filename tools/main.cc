@@ -1,5 +1,6 @@
-// The `benchfs` command: starts, shows and stops servers on this machine, and runs commands with servers
-// of their own. This file knows the command line only; each command is in a file of its name.
+// The `benchfs` command: starts, shows and stops servers on this machine, and runs commands with
+// servers of their own. This file knows the command line only; each command is in a file of its
+// name.
 #include <benchfs.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <exception>
 
 #include "command.hpp"
+#include "net/ucx_log.hpp"
 
 namespace benchfs::tools {
 namespace {
@@ -70,6 +72,7 @@ int dispatch(int argc, char** argv) {
 }  // namespace benchfs::tools
 
 int main(int argc, char** argv) {
+  benchfs::send_ucx_messages_to_log();
   try {
     return benchfs::tools::dispatch(argc, argv);
   } catch (const std::exception& error) {

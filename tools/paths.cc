@@ -1,6 +1,6 @@
-// Finds the other parts of this installation from the place of the running program, so that a prefix can
-// be moved, and a build tree be used without installing. Chooses directories that are private to the
-// user and, for data, on this machine.
+// Finds the other parts of this installation from the place of the running program, so that a
+// prefix can be moved, and a build tree be used without installing. Chooses directories that are
+// private to the user and, for data, on this machine.
 #include "paths.hpp"
 
 #include <fmt/format.h>
@@ -48,7 +48,9 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-std::string user_dir_name() { return fmt::format("benchfs-{}", ::geteuid()); }
+std::string user_dir_name() {
+  return fmt::format("benchfs-{}", ::geteuid());
+}
 
 std::string tmp_dir() {
   const std::string dir = environment("TMPDIR");
@@ -84,8 +86,8 @@ std::string library_dir() {
   if (const auto tree = build_tree()) return (*tree / "adio_benchfs" / ".libs").string();
   // The way from bin to lib is that of configure, the place that of the running program.
   const fs::path way = fs::path(BENCHFS_LIBDIR).lexically_relative(BENCHFS_BINDIR);
-  for (const fs::path& dir : {(program_dir() / way).lexically_normal(),
-                              (program_dir() / "../lib").lexically_normal()})
+  for (const fs::path& dir :
+       {(program_dir() / way).lexically_normal(), (program_dir() / "../lib").lexically_normal()})
     if (fs::exists(dir / kMpioLibrary, error)) return dir.string();
   return BENCHFS_LIBDIR;
 }
@@ -115,8 +117,10 @@ std::string data_dir_or_default(const std::string& given, const std::string& reg
   if (!given.empty()) return absolute(given);
   const std::string variable = environment("BENCHFS_DATA_DIR");
   if (!variable.empty()) return absolute(variable);
-  // Not beside the registry: that may be on a shared file system, or on the small one of XDG_RUNTIME_DIR.
-  return fmt::format("{}/{}/data-{}", tmp_dir(), user_dir_name(), to_hex(hash64(registry)).substr(0, 8));
+  // Not beside the registry: that may be on a shared file system, or on the small one of
+  // XDG_RUNTIME_DIR.
+  return fmt::format("{}/{}/data-{}", tmp_dir(), user_dir_name(),
+                     to_hex(hash64(registry)).substr(0, 8));
 }
 
 std::string scratch_dir() {
@@ -124,7 +128,7 @@ std::string scratch_dir() {
   return absolute(variable.empty() ? tmp_dir() : variable);
 }
 
-std::expected<void, std::string> make_private_dir(const std::string& path) {
+std::expected<void, std::string> make_dir(const std::string& path) {
   fs::path made;
   for (const fs::path& part : fs::path(path)) {
     made /= part;
@@ -139,14 +143,18 @@ std::expected<void, std::string> make_private_dir(const std::string& path) {
     const auto trusted = check_private_directory(made.string());
     if (!trusted) return trusted;
   }
-  return check_private_directory(path);
+  return {};
+}
+
+std::expected<void, std::string> make_private_dir(const std::string& path) {
+  const auto made = make_dir(path);
+  return made ? check_private_directory(path) : made;
 }
 
 std::expected<void, std::string> remove_tree(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);
-  if (error)
-    return std::unexpected(fmt::format("cannot remove {}: {}", path, error.message()));
+  if (error) return std::unexpected(fmt::format("cannot remove {}: {}", path, error.message()));
   return {};
 }
 
@@ -163,6 +171,8 @@ std::string host_name() {
   return name.data();
 }
 
-std::string server_name(unsigned index) { return fmt::format("server-{:04}", index); }
+std::string server_name(unsigned index) {
+  return fmt::format("server-{:04}", index);
+}
 
 }  // namespace benchfs::tools

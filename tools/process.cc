@@ -1,5 +1,6 @@
-// Identity of a process is its number and its start time, both of /proc/PID/stat. To end one, a pidfd is
-// opened first and the start time checked after: from then on the pidfd can only mean that process.
+// Identity of a process is its number and its start time, both of /proc/PID/stat. To end one, a
+// pidfd is opened first and the start time checked after: from then on the pidfd can only mean that
+// process.
 #include "process.hpp"
 
 #include <fmt/format.h>
@@ -72,7 +73,9 @@ bool is_alive(const Process& process) {
   return process.pid > 0 && start_ticks_of(process.pid) == process.start_ticks;
 }
 
-Fd open_pidfd(pid_t pid) { return Fd(::pidfd_open(pid, 0)); }
+Fd open_pidfd(pid_t pid) {
+  return Fd(::pidfd_open(pid, 0));
+}
 
 std::string describe_exit(int wait_status) {
   if (WIFSIGNALED(wait_status)) {
@@ -91,11 +94,9 @@ bool end_processes(const std::vector<Process>& processes, std::int64_t timeout_m
     if (!pidfd || !is_alive(processes[i])) continue;
     targets.push_back({i, std::move(pidfd)});
   }
-  for (const Target& target : targets)
-    ::pidfd_send_signal(target.pidfd.get(), SIGTERM, nullptr, 0);
+  for (const Target& target : targets) ::pidfd_send_signal(target.pidfd.get(), SIGTERM, nullptr, 0);
   wait_for(targets, now_ms() + timeout_ms, false, ended);
-  for (const Target& target : targets)
-    ::pidfd_send_signal(target.pidfd.get(), SIGKILL, nullptr, 0);
+  for (const Target& target : targets) ::pidfd_send_signal(target.pidfd.get(), SIGKILL, nullptr, 0);
   wait_for(targets, now_ms() + kAfterKillMs, true, ended);
   return targets.empty();
 }

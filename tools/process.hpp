@@ -38,8 +38,9 @@ struct EndedProcess {
   bool killed;        ///< SIGKILL was needed
 };
 
-/// Sends SIGTERM to all, and SIGKILL to those that still live after `timeout_ms`; tells `ended` about
-/// each that was alive. True if all are gone, which can be false only for one that the kernel holds.
+/// Sends SIGTERM to all, and SIGKILL to those that still live after `timeout_ms`; tells `ended`
+/// about each that was alive. True if all are gone, which can be false only for one that the kernel
+/// holds.
 bool end_processes(const std::vector<Process>& processes, std::int64_t timeout_ms,
                    const std::function<void(const EndedProcess&)>& ended);
 

@@ -1,5 +1,5 @@
-// `benchfs run`: servers for the life of one command. The command gets a process group of its own, the
-// terminal if there is one, and every signal that this process gets. Its exit status is ours.
+// `benchfs run`: servers for the life of one command. The command gets a process group of its own,
+// the terminal if there is one, and every signal that this process gets. Its exit status is ours.
 #include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -97,7 +97,8 @@ int wait_command(pid_t command, const Started& started, SignalWatch& signals,
     ::poll(&poll, 1, -1);
     while (const auto signal = signals.next())
       if (*signal != SIGCHLD) ::kill(-command, *signal);
-    int status = 0;
+    int status = 0, of_command = 0;
+    bool ended = false;
     pid_t pid;
     while ((pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
       if (pid == command && WIFSTOPPED(status)) {
@@ -108,11 +109,13 @@ int wait_command(pid_t command, const Started& started, SignalWatch& signals,
         ::kill(-command, SIGCONT);
       } else if (pid == command) {
         terminal.take_back();
-        return status;
+        ended = true;
+        of_command = status;
       } else if (!WIFSTOPPED(status)) {
         tell_server_ended(started, pid, status);
       }
     }
+    if (ended) return of_command;
   }
 }
 
@@ -139,16 +142,17 @@ int with_servers(const RunOptions& options, const std::vector<std::string>& word
     return kFailure;
   }
   SignalWatch signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
-  const auto cluster = launch({.program = program,
-                               .servers = options.servers,
-                               .registry = dir.registry(),
-                               .data_dir = options.keep_data ? absolute(options.data_dir) : dir.data(),
-                               .listen = options.listen,
-                               .config = options.config.empty() ? "" : absolute(options.config),
-                               .flags = {},
-                               .timeout_ms = options.timeout_ms,
-                               .end_with_parent = true},
-                              *state, signals);
+  const auto cluster =
+      launch({.program = program,
+              .servers = options.servers,
+              .registry = dir.registry(),
+              .data_dir = options.keep_data ? absolute(options.data_dir) : dir.data(),
+              .listen = options.listen,
+              .config = options.config.empty() ? "" : absolute(options.config),
+              .flags = {},
+              .timeout_ms = options.timeout_ms,
+              .end_with_parent = true},
+             *state, signals);
   if (!cluster) {
     print_error("run", cluster.error().text);
     return cluster.error().signal == 0 ? kFailure : 128 + cluster.error().signal;
@@ -184,8 +188,8 @@ int run(const RunOptions& options, const std::vector<std::string>& words) {
     return kFailure;
   }
   if (!options.no_preload && !find_mpio_library())
-    print_note(fmt::format("{} has no libbenchfs_mpio.so: MPI programs will not know benchfs: names",
-                           library_dir()));
+    print_note(fmt::format(
+        "{} has no libbenchfs_mpio.so: MPI programs will not know benchfs: names", library_dir()));
   const bool own_place = !options.data_dir.empty() && !options.keep_data;
   auto dir = RunDir::make(own_place ? absolute(options.data_dir) : scratch_dir());
   if (!dir) {
@@ -209,7 +213,8 @@ int run(const RunOptions& options, const std::vector<std::string>& words) {
 Command make_run(CLI::App& benchfs) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* app = benchfs.add_subcommand(
-      "run", "Run a command with servers of its own: benchfs run [OPTIONS] -- COMMAND [ARGUMENT...]");
+      "run",
+      "Run a command with servers of its own: benchfs run [OPTIONS] -- COMMAND [ARGUMENT...]");
   app->prefix_command();
   app->add_option("-n,--servers", options->servers, "Number of servers")
       ->capture_default_str()
@@ -226,10 +231,13 @@ Command make_run(CLI::App& benchfs) {
   app->add_flag("--no-preload", options->no_preload,
                 "Do not set LD_PRELOAD: the command is linked with the driver");
   app->add_flag("--status", options->status, "Show the share of every server after the command");
-  app->add_option("--benchfsd", options->program, "The server program (default: the installed one)");
+  app->add_option("--benchfsd", options->program,
+                  "The server program (default: the installed one)");
   app->footer(
-      "\nThe command and the processes it starts find the servers through BENCHFS_REGISTRY, and the "
-      "MPI-IO\ndriver through LD_PRELOAD. Its exit status is that of benchfs run; 128 + N if signal N "
+      "\nThe command and the processes it starts find the servers through BENCHFS_REGISTRY, and "
+      "the "
+      "MPI-IO\ndriver through LD_PRELOAD. Its exit status is that of benchfs run; 128 + N if "
+      "signal N "
       "ended it.");
   return {app, true, [options](const auto& words) { return run(*options, words); }};
 }

@@ -1,5 +1,5 @@
-// A directory is in use while somebody holds the lock on its file `lock`. The kernel drops the lock with
-// the last holder, so what a crash has left is recognised without guessing.
+// A directory is in use while somebody holds the lock on its file `lock`. The kernel drops the lock
+// with the last holder, so what a crash has left is recognised without guessing.
 #include "run_dir.hpp"
 
 #include <fcntl.h>
@@ -47,7 +47,8 @@ void remove_stale(const std::string& parent) {
     const std::string path = entry.path().string();
     if (!entry.path().filename().string().starts_with(name_prefix())) continue;
     struct stat st {};
-    if (::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != ::geteuid()) continue;
+    if (::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != ::geteuid())
+      continue;
     const Fd lock = lock_of(path, 0);
     if (!lock) continue;
     end_servers(path + "/registry", kStopMs);
@@ -82,11 +83,7 @@ void remove_stale(const std::string& parent) {
 }  // namespace
 
 std::expected<RunDir, std::string> RunDir::make(const std::string& parent) {
-  const auto made = [&]() -> std::expected<void, std::string> {
-    std::error_code error;
-    if (fs::is_directory(parent, error)) return {};
-    return make_private_dir(parent);
-  }();
+  const auto made = make_dir(parent);
   if (!made) return std::unexpected(made.error());
   remove_stale(parent);
   while (true) {

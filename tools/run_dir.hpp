@@ -1,5 +1,5 @@
-// The directory of one `benchfs run`: its registry and data, a lock that says that it is in use, and a
-// guardian process that clears up even when `benchfs run` is killed.
+// The directory of one `benchfs run`: its registry and data, a lock that says that it is in use,
+// and a guardian process that clears up even when `benchfs run` is killed.
 #pragma once
 #include <sys/types.h>
 

@@ -1,5 +1,5 @@
-// `benchfs start`: servers on this machine that live until `benchfs stop`. What an earlier start has left,
-// dead or half dead, is cleared away first; one that lives is not touched.
+// `benchfs start`: servers on this machine that live until `benchfs stop`. What an earlier start
+// has left, dead or half dead, is cleared away first; one that lives is not touched.
 #include <fmt/format.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -44,9 +44,10 @@ bool clear_earlier(const Started& earlier, const std::string& registry) {
                                      pids_of(earlier), alive == 1 ? "it" : "them", registry));
     return false;
   }
-  print_note(fmt::format("of {} servers that were started earlier, {} {} dead; stopping the other {}",
-                         earlier.servers.size(), earlier.servers.size() - alive,
-                         earlier.servers.size() - alive == 1 ? "is" : "are", alive));
+  print_note(
+      fmt::format("of {} servers that were started earlier, {} {} dead; stopping the other {}",
+                  earlier.servers.size(), earlier.servers.size() - alive,
+                  earlier.servers.size() - alive == 1 ? "is" : "are", alive));
   return end_processes(earlier.processes(), kStopMs, [](const EndedProcess&) {});
 }
 
@@ -59,8 +60,7 @@ bool check_data(const StartOptions& options, const std::string& data_dir) {
   if (options.clean) {
     for (unsigned i = 0; i < present; ++i)
       for (const char* suffix : {"", ".log"}) {
-        const auto removed =
-            remove_tree(fmt::format("{}/{}{}", data_dir, server_name(i), suffix));
+        const auto removed = remove_tree(fmt::format("{}/{}{}", data_dir, server_name(i), suffix));
         if (removed) continue;
         print_error("start", removed.error());
         return false;
@@ -141,15 +141,17 @@ Command make_start(CLI::App& benchfs) {
   app->add_option("--data-dir", options->data_dir,
                   "Directory for data, on a fast file system of this machine (default: "
                   "BENCHFS_DATA_DIR, else one of this user's in TMPDIR or /tmp)");
-  app->add_option("--registry", options->registry,
-                  "Directory where servers and programs meet (default: BENCHFS_REGISTRY, else one of "
-                  "this user's)");
+  app->add_option(
+      "--registry", options->registry,
+      "Directory where servers and programs meet (default: BENCHFS_REGISTRY, else one of "
+      "this user's)");
   app->add_option("--listen", options->listen,
                   "Address or network interface to listen on (default: loopback)");
   app->add_option("--config", options->config, "YAML file with settings of benchfsd");
   add_duration(*app, "--timeout", options->timeout_ms, "How long to wait until all are ready");
   app->add_flag("--clean", options->clean, "First delete the data that are there");
-  app->add_option("--benchfsd", options->program, "The server program (default: the installed one)");
+  app->add_option("--benchfsd", options->program,
+                  "The server program (default: the installed one)");
   app->footer("\nWhat follows \"--\" is given to each benchfsd: see benchfsd --help.");
   return {app, true, [options](const auto& rest) { return start(*options, rest); }};
 }

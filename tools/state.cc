@@ -1,5 +1,5 @@
-// The file is lines of words. It is truncated and appended to in place, never renamed over: the lock is
-// on its inode.
+// The file is lines of words. It is truncated and appended to in place, never renamed over: the
+// lock is on its inode.
 #include "state.hpp"
 
 #include <fcntl.h>
@@ -51,12 +51,13 @@ std::vector<Process> Started::processes() const {
 }
 
 std::size_t Started::alive() const {
-  return static_cast<std::size_t>(std::count_if(
-      servers.begin(), servers.end(), [](const auto& s) { return is_alive(s.process); }));
+  return static_cast<std::size_t>(std::count_if(servers.begin(), servers.end(),
+                                                [](const auto& s) { return is_alive(s.process); }));
 }
 
 std::string to_text(const Started& started) {
-  std::string text = fmt::format("{}\nboot {}\ndata {}\n", kMagic, started.boot_id, started.data_dir);
+  std::string text =
+      fmt::format("{}\nboot {}\ndata {}\n", kMagic, started.boot_id, started.data_dir);
   for (const StartedServer& server : started.servers) text += server_line(server);
   return text;
 }
@@ -91,8 +92,8 @@ std::expected<StateFile, std::string> StateFile::open(const std::string& registr
   StateFile file;
   file.path_ = fmt::format("{}/started.{}", registry, host_name());
   while (true) {
-    file.fd_ = Fd(::open(file.path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0),
-                         0600));
+    file.fd_ = Fd(
+        ::open(file.path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600));
     if (!file.fd_) {
       if (!create && (errno == ENOENT || errno == ENOTDIR)) return file;
       return std::unexpected(fmt::format("{}: {}", file.path_, ::strerror(errno)));
@@ -104,7 +105,8 @@ std::expected<StateFile, std::string> StateFile::open(const std::string& registr
           fmt::format("another benchfs start or stop is at work on the registry {}", registry));
     }
     // Another command may have removed the file between the open and the lock.
-    struct stat here {}, there {};
+    struct stat here {
+    }, there{};
     if (::fstat(file.fd_.get(), &here) == 0 && ::stat(file.path_.c_str(), &there) == 0 &&
         here.st_ino == there.st_ino)
       break;

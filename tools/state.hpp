@@ -1,6 +1,6 @@
-// What `benchfs start` leaves for `stop` and for the next `start`: which servers it started on this host
-// for a registry, in the file `started.HOST` of the registry. Also the lock that keeps two commands from
-// working on the same servers at once.
+// What `benchfs start` leaves for `stop` and for the next `start`: which servers it started on this
+// host for a registry, in the file `started.HOST` of the registry. Also the lock that keeps two
+// commands from working on the same servers at once.
 #pragma once
 #include <cstdint>
 #include <expected>

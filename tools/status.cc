@@ -1,5 +1,5 @@
-// `benchfs status`: asks every server of a cluster for its state, and shows it as a table or as JSON. A dead
-// server does not hide the others.
+// `benchfs status`: asks every server of a cluster for its state, and shows it as a table or as
+// JSON. A dead server does not hide the others.
 #include "status.hpp"
 
 #include <fmt/format.h>
@@ -27,9 +27,15 @@ double share_percent(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
+std::string uptime(std::uint64_t ms) {
+  const std::uint64_t shown_ms = ms < 1000 ? ms : ms / 1000 * 1000;
+  return format_duration(shown_ms * 1'000'000);
+}
+
 using Row = std::vector<std::string>;
 
-// Columns as wide as their widest cell; the first `left` of them to the left, the others to the right.
+// Columns as wide as their widest cell; the first `left` of them to the left, the others to the
+// right.
 std::string aligned(const std::vector<Row>& rows, std::size_t left) {
   std::vector<std::size_t> width;
   for (const Row& row : rows) {
@@ -78,7 +84,8 @@ int show_status(const StatusOptions& options) {
   fmt::print("{}", options.json ? to_json(*cluster) : to_table(*cluster));
   for (const ServerState& server : cluster->servers)
     if (!server.error.empty())
-      print_error("status", fmt::format("server {} on {}: {}", server.index, server.host, server.error));
+      print_error("status",
+                  fmt::format("server {} on {}: {}", server.index, server.host, server.error));
   return cluster->dead() == 0 ? kOk : kFailure;
 }
 
@@ -140,16 +147,17 @@ std::string to_table(const ClusterState& cluster) {
                server.host,
                std::to_string(status.pid),
                std::to_string(status.epoch),
-               format_duration(status.uptime_ms / 1000 * 1'000'000'000)};
+               uptime(status.uptime_ms)};
     for (std::string& cell : cells(status, sum.written_bytes)) row.push_back(std::move(cell));
     rows.push_back(std::move(row));
   }
   Row total = {"total", "", "", "", "", ""};
   for (std::string& cell : cells(sum, sum.written_bytes)) total.push_back(std::move(cell));
   rows.push_back(std::move(total));
-  return fmt::format("cluster {}, epoch {}, {} {}{}\n", cluster.cluster_id, cluster.epoch,
-                     cluster.servers.size(), cluster.servers.size() == 1 ? "server" : "servers",
-                     cluster.dead() == 0 ? "" : fmt::format(", {} without answer", cluster.dead())) +
+  return fmt::format(
+             "cluster {}, epoch {}, {} {}{}\n", cluster.cluster_id, cluster.epoch,
+             cluster.servers.size(), cluster.servers.size() == 1 ? "server" : "servers",
+             cluster.dead() == 0 ? "" : fmt::format(", {} without answer", cluster.dead())) +
          aligned(rows, 3);
 }
 
@@ -157,15 +165,16 @@ std::string to_json(const ClusterState& cluster) {
   const ServerStatus sum = cluster.totals();
   std::vector<std::string> rows;
   for (const ServerState& server : cluster.servers) {
-    std::string row = fmt::format("    {{\"index\": {}, \"host\": {}", server.index,
-                                  json_string(server.host));
+    std::string row =
+        fmt::format("    {{\"index\": {}, \"host\": {}", server.index, json_string(server.host));
     if (server.error.empty()) {
       const ServerStatus& status = server.status;
-      row += fmt::format(", \"alive\": true, \"id\": {}, \"address\": {}, \"pid\": {}, \"epoch\": {}, "
-                         "\"uptime_ms\": {}, {}, \"written_share\": {:.4f}}}",
-                         json_string(status.id), json_string(status.address), status.pid,
-                         status.epoch, status.uptime_ms, json_numbers(status),
-                         share_percent(status.written_bytes, sum.written_bytes) / 100);
+      row += fmt::format(
+          ", \"alive\": true, \"id\": {}, \"address\": {}, \"pid\": {}, \"epoch\": {}, "
+          "\"uptime_ms\": {}, {}, \"written_share\": {:.4f}}}",
+          json_string(status.id), json_string(status.address), status.pid, status.epoch,
+          status.uptime_ms, json_numbers(status),
+          share_percent(status.written_bytes, sum.written_bytes) / 100);
     } else {
       row += fmt::format(", \"alive\": false, \"error\": {}}}", json_string(server.error));
     }
@@ -174,8 +183,8 @@ std::string to_json(const ClusterState& cluster) {
   return fmt::format(
       "{{\n  \"cluster\": {}, \"epoch\": {}, \"dead\": {},\n  \"servers\": [\n{}\n  ],\n"
       "  \"total\": {{{}}}\n}}\n",
-      json_string(cluster.cluster_id), cluster.epoch, cluster.dead(),
-      fmt::join(rows, ",\n"), json_numbers(sum));
+      json_string(cluster.cluster_id), cluster.epoch, cluster.dead(), fmt::join(rows, ",\n"),
+      json_numbers(sum));
 }
 
 Command make_status(CLI::App& benchfs) {
@@ -184,7 +193,8 @@ Command make_status(CLI::App& benchfs) {
   app->add_flag("--json", options->json, "For programs");
   auto* registry = app->add_option("--registry", options->registry,
                                    "Registry directory (default: that of the environment)");
-  app->add_option("--servers", options->servers, "host:port,... of any servers, instead of a registry")
+  app->add_option("--servers", options->servers,
+                  "host:port,... of any servers, instead of a registry")
       ->excludes(registry);
   app->footer("\nExit status 1 if there is no cluster or if a server does not answer.");
   return {app, false, [options](const auto&) { return show_status(*options); }};

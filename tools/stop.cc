@@ -1,5 +1,6 @@
-// `benchfs stop`: ends the servers of a registry. Those that `benchfs start` made on this host are ended by
-// signal, after making sure that each process still is the one that was started; all others are asked.
+// `benchfs stop`: ends the servers of a registry. Those that `benchfs start` made on this host are
+// ended by signal, after making sure that each process still is the one that was started; all
+// others are asked.
 #include <fmt/format.h>
 #include <stdlib.h>
 
@@ -53,8 +54,7 @@ bool stop_others(const StopOptions& options, const std::string& registry, std::s
 bool remove_data(const Started& started) {
   for (const StartedServer& server : started.servers)
     for (const char* suffix : {"", ".log"}) {
-      const auto removed =
-          remove_tree(fmt::format("{}/{}{}", started.data_dir, server.id, suffix));
+      const auto removed = remove_tree(fmt::format("{}/{}{}", started.data_dir, server.id, suffix));
       if (removed) continue;
       print_error("stop", removed.error());
       return false;
@@ -65,7 +65,8 @@ bool remove_data(const Started& started) {
 
 int stop(StopOptions options) {
   const char* list = ::getenv("BENCHFS_SERVERS");
-  if (options.servers.empty() && options.registry.empty() && list != nullptr) options.servers = list;
+  if (options.servers.empty() && options.registry.empty() && list != nullptr)
+    options.servers = list;
   std::size_t stopped = 0;
   if (!options.servers.empty()) {
     if (!stop_others(options, "", stopped)) return kFailure;
@@ -99,7 +100,8 @@ Command make_stop(CLI::App& benchfs) {
   CLI::App* app = benchfs.add_subcommand("stop", "Stop servers; their data stay where they are");
   auto* registry = app->add_option("--registry", options->registry,
                                    "Registry directory (default: that of the environment)");
-  app->add_option("--servers", options->servers, "host:port,... of any servers, instead of a registry")
+  app->add_option("--servers", options->servers,
+                  "host:port,... of any servers, instead of a registry")
       ->excludes(registry);
   add_duration(*app, "--timeout", options->timeout_ms,
                "After this, SIGKILL to those that were started on this machine");

@@ -1,5 +1,5 @@
-// The cluster file says who the servers are; a probe says which of them live. A server has stopped when its
-// port is closed and, if it is on this host, its process has gone.
+// The cluster file says who the servers are; a probe says which of them live. A server has stopped
+// when its port is closed and, if it is on this host, its process has gone.
 #include "stop_cluster.hpp"
 
 #include <fmt/format.h>
@@ -12,6 +12,7 @@
 #include "net/cluster_lookup.hpp"
 #include "net/host.hpp"
 #include "net/liveness.hpp"
+#include "process.hpp"
 
 namespace benchfs::tools {
 namespace {
@@ -20,7 +21,7 @@ constexpr std::int64_t kPauseMs = 50;
 
 bool has_gone(const ServerRecord& server, const Sighting& sighting) {
   if (sighting.liveness != Liveness::gone) return false;
-  return server.host_id != host_id() || process_is_gone(server.pid);
+  return server.host_id != host_id() || !start_ticks_of(static_cast<pid_t>(server.pid));
 }
 
 // Of `servers`, those that are still there when the time is over.

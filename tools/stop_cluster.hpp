@@ -1,5 +1,5 @@
-// Stops servers that this host cannot signal, by asking each through its bootstrap port with the proof of
-// the job's secret.
+// Stops servers that this host cannot signal, by asking each through its bootstrap port with the
+// proof of the job's secret.
 #pragma once
 #include <cstdint>
 #include <expected>
@@ -13,9 +13,9 @@ struct StopReport {
   std::vector<std::string> failed;   ///< the same, and why
 };
 
-/// Asks all servers of the cluster that still live to drain and exit, and waits until they are gone.
-/// `servers`: host:port list, used if it is not empty, else `registry`. Nothing there is an empty report;
-/// an error is a text that says why that is not known.
+/// Asks all servers of the cluster that still live to drain and exit, and waits until they are
+/// gone. `servers`: host:port list, used if it is not empty, else `registry`. Nothing there is an
+/// empty report; an error is a text that says why that is not known.
 std::expected<StopReport, std::string> stop_cluster(const std::string& registry,
                                                     const std::string& servers,
                                                     std::int64_t timeout_ms);

@@ -1,0 +1,90 @@
+/* A client for the system tests: plain C over benchfs.h, as a user would write it.
+ *   io_client write|verify PATH BYTES   one file with a known content
+ *   io_client endless PATH              writes and reads until something fails, then says
+ *                                       "failed ERRNO MILLISECONDS-OF-THE-CALL TEXT"
+ * Exit status: 0; 1 for an error; 2 for a difference; 3 for the failure that ends `endless`. */
+#include <benchfs.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { BLOCK = 1 << 20 };
+
+static unsigned char buffer[BLOCK];
+
+static int complain(const char* what) {
+  fprintf(stderr, "io_client: %s: %s\n", what, benchfs_error());
+  return 1;
+}
+
+static unsigned char byte_at(uint64_t offset) {
+  return (unsigned char)((offset * 2654435761u + (offset >> 20)) >> 7);
+}
+
+static double now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static int write_file(benchfs_file_t* file, uint64_t bytes) {
+  for (uint64_t at = 0; at < bytes; at += BLOCK) {
+    size_t part = bytes - at < BLOCK ? (size_t)(bytes - at) : BLOCK;
+    for (size_t i = 0; i < part; i++) buffer[i] = byte_at(at + i);
+    if (benchfs_pwrite(file, buffer, part, at) != (int64_t)part) return complain("write");
+  }
+  return benchfs_sync(file) == 0 ? 0 : complain("sync");
+}
+
+static int verify_file(benchfs_file_t* file, uint64_t bytes) {
+  for (uint64_t at = 0; at < bytes; at += BLOCK) {
+    size_t part = bytes - at < BLOCK ? (size_t)(bytes - at) : BLOCK;
+    int64_t got = benchfs_pread(file, buffer, part, at);
+    if (got < 0) return complain("read");
+    for (size_t i = 0; i < part; i++) {
+      if (i < (size_t)got && buffer[i] == byte_at(at + i)) continue;
+      fprintf(stderr, "io_client: differs at byte %llu\n", (unsigned long long)(at + i));
+      return 2;
+    }
+  }
+  return benchfs_pread(file, buffer, 1, bytes) == 0 ? 0 : 2;
+}
+
+static int run_endless(benchfs_file_t* file) {
+  for (uint64_t n = 0;; n++) {
+    uint64_t at = (n % 64) * BLOCK;
+    double begin = now_ms();
+    int64_t result = n % 2 == 0 ? benchfs_pwrite(file, buffer, BLOCK, at)
+                                : benchfs_pread(file, buffer, BLOCK, at - BLOCK);
+    if (result < 0) {
+      printf("failed %d %.0f %s\n", (int)-result, now_ms() - begin, benchfs_error());
+      return 3;
+    }
+    if (n == 64) {
+      printf("up\n");
+      fflush(stdout);
+    }
+  }
+}
+
+int main(int argc, char** argv) {
+  const char* mode = argc > 2 ? argv[1] : "";
+  int reads = strcmp(mode, "verify") == 0;
+  benchfs_t* fs;
+  benchfs_file_t* file;
+  int result = 1;
+
+  if (argc < 3) return 1;
+  if (benchfs_connect(NULL, &fs) != 0) return complain("connect");
+  if (benchfs_open(fs, argv[2], reads ? O_RDONLY : O_RDWR | O_CREAT, 0600, 1 << 20, &file) != 0)
+    return complain("open");
+  if (strcmp(mode, "write") == 0) result = write_file(file, strtoull(argv[3], NULL, 10));
+  if (reads) result = verify_file(file, strtoull(argv[3], NULL, 10));
+  if (strcmp(mode, "endless") == 0) result = run_endless(file);
+  if (benchfs_close(file) != 0 && result == 0) result = complain("close");
+  if (benchfs_disconnect(fs) != 0 && result == 0) result = complain("disconnect");
+  return result;
+}
