@@ -36,9 +36,9 @@ void Caller::Pending::settle(Loop& loop) {
 }
 
 void Caller::Pending::give_up(Loop& loop, Error why) {
-  if (settled) return;
+  if (!open()) return;
   error = why;
-  settle(loop);
+  if (!settled) settle(loop);
 }
 
 Caller::Caller(Fabric& fabric, Options options, const std::vector<ServerRecord>& servers, Probe probe)
@@ -69,7 +69,7 @@ Task<Result<RawAnswer>> Caller::call_raw(ServerIndex server, RawCall call) {
   Peer& peer = *peers_[server];
   const std::int64_t deadline_ns = now_ns() + options_.deadline_ms * kMs;
   const std::uint64_t failures = peer.failures();
-  co_await peer.credits.acquire();
+  if (!call.waits) co_await peer.credits.acquire();
   Result<RawAnswer> answer = fail(Errc::unreachable, 0, server);
   if (peer.failures() != failures) {
     answer = std::unexpected(peer.last_error());  // it was found dead while we waited for a credit
@@ -84,7 +84,7 @@ Task<Result<RawAnswer>> Caller::call_raw(ServerIndex server, RawCall call) {
       answer = std::unexpected(connected.error());
     }
   }
-  peer.credits.release();
+  if (!call.waits) peer.credits.release();
   co_return answer;
 }
 
@@ -114,6 +114,7 @@ Task<Result<RawAnswer>> Caller::exchange(Peer& peer, RawCall call, std::int64_t 
   header.deadline_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, (deadline_ns - now) / kMs));
   header.epoch = epoch_;
   header.session = peer.session();
+  pending.session = header.session;
   header.request_id = request_id;
   if (options_.checksum) {
     header.flags = wire::kFlagChecksum;
@@ -137,21 +138,21 @@ Task<Result<RawAnswer>> Caller::exchange(Peer& peer, RawCall call, std::int64_t 
   }
   co_await SettledWait{pending.settled, pending.waiter};
 
-  // Nobody finds the call any more; now UCX has to let go of its buffers.
+  // UCX has to let go of its buffers; closing the endpoint by force makes it.
+  const bool stuck = !pending.replied && pending.held_by_ucx();
+  if (stuck && peer.endpoint() == endpoint) peer.fail(*pending.error);
+  co_await UcxWait{pending.sent};
+  const ucs_status_t received = co_await UcxWait{pending.received};
   slots_[index].pending = nullptr;
   free_slots_.push_back(index);
   peer.in_flight.erase(pending.position);
-  const bool stuck = !pending.replied && pending.held_by_ucx();
-  if (stuck && peer.endpoint() == endpoint) peer.fail(pending.error);
-  co_await UcxWait{pending.sent};
-  const ucs_status_t received = co_await UcxWait{pending.received};
 
-  if (!pending.replied) co_return std::unexpected(pending.error);
+  if (!pending.replied) co_return std::unexpected(*pending.error);
   if (pending.reply_header.status != 0) {
     co_return fail(errc_from_wire(pending.reply_header.status), 0, peer.index());
   }
   if (received != UCS_OK) {
-    Error error = error_from_ucx(received);
+    Error error = pending.error.value_or(error_from_ucx(received));
     error.server = peer.index();
     co_return std::unexpected(error);
   }
@@ -169,8 +170,10 @@ bool Caller::replied(const AmArrival& arrival) {
   const auto index = static_cast<std::uint32_t>(header.request_id);
   if (header.version != wire::kVersion || index >= slots_.size()) return false;
   Pending* pending = slots_[index].pending;
-  // A reply that comes after its call has given up finds nobody: dropped.
-  if (pending == nullptr || slots_[index].generation != header.request_id >> 32 || pending->settled) {
+  // A reply that comes after its call has given up finds nobody: dropped. So is one that does not know
+  // the session, which its server alone was told.
+  if (pending == nullptr || slots_[index].generation != header.request_id >> 32 || pending->settled ||
+      pending->session != header.session) {
     return false;
   }
   Peer& peer = *pending->peer;

@@ -44,6 +44,7 @@ struct RawCall {
   std::array<std::byte, wire::kBodyMax> request;
   std::span<const std::byte> payload;
   std::span<std::byte> reply_into;
+  bool waits = false;  ///< for other callers, perhaps for long: takes no credit
 };
 
 class Peer;
@@ -96,6 +97,7 @@ class Caller {
   Call<M> call(ServerIndex server, const typename M::Request& request,
                std::span<const std::byte> payload = {}, std::span<std::byte> reply_into = {}) {
     RawCall raw{M::kId, sizeof(request), sizeof(typename M::Reply), {}, payload, reply_into};
+    if constexpr (requires { M::kWaits; }) raw.waits = M::kWaits;
     std::memcpy(raw.request.data(), &request, sizeof(request));
     return Call<M>(call_raw(server, raw));
   }

@@ -7,6 +7,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "net/auth.hpp"
@@ -83,7 +85,7 @@ Task<Status> Peer::handshake(std::int64_t deadline_ns) {
 
 void Peer::fail(Error why) {
   why.server = index_;
-  if (endpoint_ == nullptr && in_flight.empty() && state_ != State::connecting) return;
+  if (endpoint_ == nullptr && state_ != State::connecting) return;
   ++failures_;
   last_error_ = why;
   if (state_ == State::ready) state_ = State::disconnected;
@@ -100,14 +102,18 @@ Task<void> Peer::disconnect(std::unique_ptr<Endpoint> endpoint, bool force) {
 
 void Peer::watch(std::int64_t now) {
   const auto& options = caller_.options_;
+  const auto oldest = std::find_if(in_flight.begin(), in_flight.end(),
+                                   [](const Caller::Pending* pending) { return pending->open(); });
+  if (oldest == in_flight.end()) return;
   if (process_gone()) {
     log_warn("server {} (pid {}) is gone", record_.id, record_.pid);
     fail(Error{Errc::unreachable, ESRCH, index_});
     return;
   }
+  const std::int64_t silent_since = std::max((*oldest)->started_ns, heard_ns);
   bool stuck = false;
   for (Caller::Pending* pending : in_flight) {
-    if (pending->settled || pending->deadline_ns > now) continue;
+    if (!pending->open() || pending->deadline_ns > now) continue;
     pending->give_up(caller_.loop(), Error{Errc::timed_out, 0, index_});
     stuck |= pending->held_by_ucx();
   }
@@ -115,7 +121,6 @@ void Peer::watch(std::int64_t now) {
     fail(Error{Errc::timed_out, 0, index_});
     return;
   }
-  const std::int64_t silent_since = std::max(in_flight.front()->started_ns, heard_ns);
   if (!probing_ && now - silent_since > options.failure_detect_ms * kMs / 3) probe().detach();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <list>
 #include <memory>
+#include <optional>
 
 #include "net/caller.hpp"
 
@@ -15,10 +16,11 @@ struct Caller::Pending {
   std::coroutine_handle<> waiter;
   bool settled = false;  ///< replied (the payload may still be under way), or given up
   bool replied = false;
-  Error error{};  ///< if given up
+  std::optional<Error> error;  ///< if given up: why
   UcxCompletion sent;
   UcxCompletion received;
   std::span<std::byte> into;
+  std::uint64_t session = 0;
   std::uint16_t msg_id = 0;
   std::uint16_t reply_bytes = 0;
   wire::Header reply_header{};
@@ -26,9 +28,12 @@ struct Caller::Pending {
   std::list<Pending*>::iterator position;
 
   void settle(Loop& loop);
+  /// Ends the call with `why`, or the wait for a payload that a reply announced.
   void give_up(Loop& loop, Error why);
   /// True while UCX may touch the call's buffers.
   bool held_by_ucx() const { return sent.pending || received.pending; }
+  /// True while something is expected from the server, and nobody has given up waiting for it.
+  bool open() const { return !error && (!settled || held_by_ucx()); }
 };
 
 class Peer {
@@ -60,8 +65,10 @@ class Peer {
   Task<void> close();
 
   Semaphore credits;
-  std::list<Caller::Pending*> in_flight;  ///< oldest first
-  std::int64_t heard_ns = 0;              ///< time of its last sign of life
+  /// Oldest first. A call stays here until UCX has let go of its buffers: the payload of a reply may
+  /// still be under way when the server dies.
+  std::list<Caller::Pending*> in_flight;
+  std::int64_t heard_ns = 0;  ///< time of its last sign of life
 
  private:
   enum class State { disconnected, connecting, ready };

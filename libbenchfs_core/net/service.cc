@@ -5,10 +5,12 @@
 // way to it); one with a session gets an error.
 #include "net/service.hpp"
 
+#include <optional>
 #include <utility>
 
 #include "base/clock.hpp"
 #include "base/crc32c.hpp"
+#include "base/hash.hpp"
 #include "base/log.hpp"
 #include "net/auth.hpp"
 #include "net/host.hpp"
@@ -18,6 +20,7 @@ namespace {
 
 constexpr std::int64_t kHandshakeMaxMs = 10'000;
 constexpr std::int64_t kReapNs = 2'000'000'000;
+constexpr std::uint32_t kDeadlineDefaultMs = 60'000;  // of a request that names none
 
 struct ReplyBytes {
   std::array<std::byte, sizeof(wire::Header) + wire::kBodyMax> bytes;
@@ -44,6 +47,24 @@ ReplyBytes encode_reply(const wire::Header& request, std::uint16_t status, Epoch
   return out;
 }
 
+/// A transfer that needs the caller's help, noted in its session while it is under way: a caller that
+/// was stopped must not keep the server's buffers for ever.
+class Transfer {
+ public:
+  Transfer(Session& session, std::int64_t deadline_ns, const UcxCompletion& done) : session_(session) {
+    if (done.pending) place_ = session_.transfers.insert(deadline_ns);
+  }
+  ~Transfer() {
+    if (place_) session_.transfers.erase(*place_);
+  }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+ private:
+  Session& session_;
+  std::optional<std::multiset<std::int64_t>::iterator> place_;
+};
+
 }  // namespace
 
 // ---- Incoming ----
@@ -55,6 +76,8 @@ Incoming::Incoming(Dispatcher& dispatcher, std::shared_ptr<Session> session, con
       pass_(dispatcher.requests_.enter()),
       payload_(std::move(data)) {
   std::memcpy(&header_, arrival.header.data(), sizeof(header_));
+  const std::uint32_t left_ms = header_.deadline_ms != 0 ? header_.deadline_ms : kDeadlineDefaultMs;
+  deadline_ns_ = now_ns() + std::int64_t{left_ms} * 1'000'000;
   const auto body = arrival.header.subspan(sizeof(header_));
   std::memcpy(body_.data(), body.data(), body.size());
   ++session_->in_flight;
@@ -77,6 +100,7 @@ Task<Status> Incoming::receive(std::span<std::byte> into) {
   const std::size_t bytes = payload_.bytes();
   UcxCompletion done;
   payload_.start_receive(into, done);
+  const Transfer transfer(*session_, deadline_ns_, done);
   const ucs_status_t status = co_await UcxWait{done};
   if (status != UCS_OK) co_return std::unexpected(error_from_ucx(status));
   co_return verify(into.first(bytes));
@@ -90,6 +114,7 @@ Task<void> Incoming::send_reply(std::uint16_t status, std::span<const std::byte>
   const std::span<const std::byte> header{reply.bytes.data(), reply.size};
   UcxCompletion done;
   session_->endpoint->start_send(wire::kAmReply, header, data, done);
+  const Transfer transfer(*session_, deadline_ns_, done);
   const ucs_status_t sent = co_await UcxWait{done};
   if (sent != UCS_OK) {
     log_debug("reply to {} of session {:x} was not sent: {}", wire::message_name(header_.msg_id),
@@ -216,6 +241,7 @@ Task<void> Dispatcher::welcome(wire::Header header, wire::Hello::Request request
   session->endpoint = std::move(*endpoint);
   session->client_nonce = request.nonce;
   session->server_nonce = make_nonce();
+  session->caller = hash64(std::span<const std::byte>(address));
   session->host_id = request.host_id;
   session->pid = request.pid;
   session->opened_ms = now_ms();
@@ -251,6 +277,9 @@ Task<void> Dispatcher::authenticate(Incoming incoming) {
     co_return;
   }
   session.authenticated = true;
+  // It has come back: what it left in an earlier session waits for nobody.
+  const std::uint64_t earlier = std::exchange(callers_[session.caller], session.id);
+  if (earlier != 0 && earlier != session.id) end_session(earlier, true);
   const wire::Authenticate::Reply reply{options_.default_chunk_bytes, options_.rpc_bytes_max, 0};
   co_await incoming.reply<wire::Authenticate>(reply);
 }
@@ -265,9 +294,18 @@ void Dispatcher::end_session(std::uint64_t id, bool force) {
   if (found == sessions_.end()) return;
   auto session = std::move(found->second);
   sessions_.erase(found);
+  const auto latest = callers_.find(session->caller);
+  if (latest != callers_.end() && latest->second == id) callers_.erase(latest);
   session->failed = true;
   log_debug("session {:x} ends{}", id, force ? " by force" : "");
+  if (session_end_) session_end_(id);
   finish_session(std::move(session), force).detach();
+}
+
+void Dispatcher::end_sessions(bool force) {
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, session] : sessions_) ids.push_back(id);
+  for (const auto id : ids) end_session(id, force);
 }
 
 Task<void> Dispatcher::finish_session(std::shared_ptr<Session> session, bool force) {
@@ -280,11 +318,12 @@ Task<void> Dispatcher::finish_session(std::shared_ptr<Session> session, bool for
 
 bool Dispatcher::caller_is_gone(const Session& session) const {
   if (!session.authenticated) return now_ms() - session.opened_ms > kHandshakeMaxMs;
+  if (!session.transfers.empty() && *session.transfers.begin() < now_ns()) return true;
   return session.host_id == host_id_ && process_is_gone(session.pid);
 }
 
 void Dispatcher::reap() {
-  // Shared memory does not report the death of a neighbour: look for it.
+  // Shared memory does not report the death of a neighbour: look for it, and for the silent.
   std::vector<std::uint64_t> gone;
   for (const auto& [id, session] : sessions_) {
     if (caller_is_gone(*session)) gone.push_back(id);
@@ -302,10 +341,10 @@ Task<void> Dispatcher::close() {
   stopping_ = true;
   activated_.set();
   requests_.close();
+  const auto overdue = [this] { end_sessions(true); };
+  const Loop::Periodic limit(fabric_.loop(), std::int64_t{options_.drain_ms} * 1'000'000, overdue);
   co_await requests_.drained();
-  std::vector<std::uint64_t> ids;
-  for (const auto& [id, session] : sessions_) ids.push_back(id);
-  for (const auto id : ids) end_session(id, false);
+  end_sessions(false);
   housekeeping_.close();
   co_await housekeeping_.drained();
   stopped_ = true;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -29,6 +30,9 @@ struct Session {
   std::int64_t opened_ms = 0;
   std::uint32_t in_flight = 0;
   WaitQueue idle;            ///< woken when in_flight has become 0
+  std::uint64_t caller = 0;  ///< hash of its address: equal for the sessions of one caller
+  /// Deadlines of the transfers that wait for the caller. One that passes ends the session.
+  std::multiset<std::int64_t> transfers;
   /// Identity for permission checks: that of the owner of the job's secret.
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
@@ -86,6 +90,7 @@ class Incoming {
   std::shared_ptr<Session> session_;  ///< null in one that was moved from
   Gate::Pass pass_;
   wire::Header header_{};
+  std::int64_t deadline_ns_;
   std::array<std::byte, wire::kBodyMax> body_{};
   AmData payload_;
 };
@@ -103,6 +108,7 @@ class Dispatcher {
     std::uint64_t instance = 0;      ///< of this server process, as published in the cluster file
     std::span<const std::byte> secret;  ///< of the job; outlives the dispatcher
     std::uint32_t max_sessions = 131072;
+    std::uint32_t drain_ms = 10'000;  ///< close() waits this long for requests before it ends sessions
     std::uint64_t default_chunk_bytes = kChunkBytesDefault;
     std::uint32_t rpc_bytes_max = 1u << 20;
     std::uint32_t uid = 0, gid = 0;  ///< given to every session
@@ -122,12 +128,17 @@ class Dispatcher {
       (service.*handler)(std::move(incoming)).detach();
     };
   }
+  /// `function` is called with the id of every session that ends.
+  void on_session_end(std::function<void(std::uint64_t)> function) {
+    session_end_ = std::move(function);
+  }
   /// Begins to take messages in: before this server's address is given to anybody, since UCX drops what
   /// nobody receives. Callers that say hello wait until activate().
   Status open();
   /// Opens sessions from now on; all services have been added.
   void activate(std::uint64_t cluster_id, Epoch epoch);
-  /// Refuses new requests (Errc::shutting_down), waits for those in flight, closes all sessions.
+  /// Refuses new requests (Errc::shutting_down), waits for those in flight, closes all sessions. What
+  /// is still moving data after drain_ms (a caller that was stopped) ends with its session.
   Task<void> close();
 
   Epoch epoch() const { return epoch_; }
@@ -152,6 +163,7 @@ class Dispatcher {
   Task<void> refuse(std::shared_ptr<Session> session, wire::Header header, Errc code);
   Task<void> finish_session(std::shared_ptr<Session> session, bool force);
   void end_session(std::uint64_t id, bool force);
+  void end_sessions(bool force);
   void reap();
   bool caller_is_gone(const Session& session) const;
 
@@ -162,6 +174,8 @@ class Dispatcher {
   Event activated_;
   std::array<Entry, kIdMax> entries_{};
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
+  std::unordered_map<std::uint64_t, std::uint64_t> callers_;  ///< Session::caller -> its latest session
+  std::function<void(std::uint64_t)> session_end_;
   ServiceCounters counters_;
   std::uint64_t host_id_;
   Gate requests_;      ///< Incomings
