@@ -183,17 +183,21 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
   *error_code = MPI_SUCCESS;
 }
 
+/* Collective: no rank returns before all have closed. A program may delete the file right after, on
+ * one rank, and so does ROMIO for MPI_MODE_DELETE_ON_CLOSE. All paths that lead here are taken by
+ * all ranks of fd->comm, as open either succeeds on all of them or on none. */
 void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
   struct bfs_file* own = bfs_file(fd);
-  int code = 0;
+  struct bfs_verdict verdict;
+  int code;
 
   *error_code = MPI_SUCCESS;
-  if (own == NULL) return;
-  bfs_atomic_free(own);
-  if (own->file != NULL) code = -benchfs_close(own->file);
-  /* A rank may be here when another one has closed and deleted the file already. */
-  if ((fd->access_mode & ADIO_DELETE_ON_CLOSE) && (code == ENOENT || code == ESTALE)) code = 0;
-  if (code != 0) *error_code = BFS_ERROR(code, benchfs_error());
   fd->is_open = 0;
+  if (own != NULL && own->file != NULL) {
+    bfs_atomic_free(own);
+    code = -benchfs_close(own->file);
+    verdict = bfs_agree(fd->comm, code);
+    *error_code = bfs_collective_error(fd, "close of", code, verdict);
+  }
   file_free(fd);
 }

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   OK(MPI_File_open(MPI_COMM_WORLD, "benchfs:/size",
                    MPI_MODE_CREATE | MPI_MODE_RDWR | MPI_MODE_DELETE_ON_CLOSE, MPI_INFO_NULL,
                    &file));
+  OK(MPI_File_set_size(file, 0));
   CHECK(size() == 0);
   OK(MPI_File_preallocate(file, 1000));
   CHECK(size() == 1000);

@@ -166,6 +166,7 @@ static void against_model(int rounds) {
   OK(MPI_File_open(MPI_COMM_WORLD, "benchfs:/views",
                    MPI_MODE_CREATE | MPI_MODE_RDWR | MPI_MODE_DELETE_ON_CLOSE, MPI_INFO_NULL,
                    &file));
+  OK(MPI_File_set_size(file, 0)); /* whatever an earlier run may have left */
   OK(MPI_File_set_size(file, (MPI_Offset)ranks * REGION));
   seed = 12345u + 777u * (unsigned)rank;
   for (int round = 0; round < rounds; round++) round_of(file, round);
@@ -189,6 +190,7 @@ static void holes_and_end(void) {
   OK(MPI_File_open(MPI_COMM_WORLD, "benchfs:/views_holes",
                    MPI_MODE_CREATE | MPI_MODE_RDWR | MPI_MODE_DELETE_ON_CLOSE, MPI_INFO_NULL,
                    &file));
+  OK(MPI_File_set_size(file, 0));
   MPI_Type_vector(100, 1, 2, MPI_INT, &vector);
   MPI_Type_commit(&vector);
   for (int i = 0; i < 100; i++) values[i] = 1000 * rank + i + 1;
