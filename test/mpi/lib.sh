@@ -3,7 +3,7 @@
 # They print TAP. Each runs inside `benchfs run -n N -- SCRIPT`, which starts the servers and sets
 # BENCHFS_REGISTRY and LD_PRELOAD. From the environment, set by the Makefile: MPICC, MPIEXEC, MPIFORT
 # (empty: no Fortran), MPICH_SRC (empty: fetched), top_srcdir, and, for what is not installed yet,
-# BENCHFS_MPIO (the library to preload) and BENCHFS_CORE (the folder with libbenchfs_core). Programs are
+# MPIO_LIBRARY (the library to preload) and CORE_LIBDIR (the folder with libbenchfs_core). Programs are
 # built in, and local files written to, a temporary directory that goes away at the end.
 # shellcheck shell=bash
 set -uo pipefail
@@ -17,19 +17,19 @@ bail_out() {
 }
 
 # The library goes to the MPI programs alone.
-preload=${BENCHFS_MPIO:-${LD_PRELOAD:-}}
+preload=${MPIO_LIBRARY:-${LD_PRELOAD:-}}
 unset LD_PRELOAD
 
 need_servers() {
     [ -n "${BENCHFS_REGISTRY:-}${BENCHFS_SERVERS:-}" ] ||
         bail_out "no servers: run this as benchfs run -n 2 -- $0"
-    [ -n "$preload" ] || bail_out "neither LD_PRELOAD nor BENCHFS_MPIO names libbenchfs_mpio.so"
+    [ -n "$preload" ] || bail_out "neither LD_PRELOAD nor MPIO_LIBRARY names libbenchfs_mpio.so"
 }
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/benchfs-mpi.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-seconds_max=${BENCHFS_TEST_SECONDS:-120}
+seconds_max=${TEST_SECONDS:-120}
 
 # mpirun RANKS PROGRAM ARGUMENT...: bounded in time, output to $work/output, seconds to $took.
 mpirun() {

@@ -5,7 +5,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ -n "${BENCHFS_CORE:-}" ] || bail_out "BENCHFS_CORE does not name the folder of libbenchfs_core"
+[ -n "${CORE_LIBDIR:-}" ] || bail_out "CORE_LIBDIR does not name the folder of libbenchfs_core"
 source=$MPICH_SRC
 [ -n "$source" ] || source=$("$top_srcdir/tools/fetch-mpich-src") || bail_out "no source of MPICH"
 tree=$work/mpich
@@ -18,7 +18,7 @@ else
 fi
 # What an installed BenchFS has.
 cp "$top_srcdir/libbenchfs_core/include/benchfs.h" "$work/prefix/include"
-cp -P "$BENCHFS_CORE"/libbenchfs_core.so* "$work/prefix/lib"
+cp -P "$CORE_LIBDIR"/libbenchfs_core.so* "$work/prefix/lib"
 patch_mpich=$top_srcdir/adio_benchfs/patch-mpich
 
 # run TEXT SECONDS COMMAND...

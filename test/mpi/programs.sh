@@ -46,8 +46,8 @@ else
     result 1 "examples/shared_file: does not compile"
 fi
 
-if [ -n "${BENCHFS_CORE:-}" ]; then
-    flags="-I$top_srcdir/libbenchfs_core/include -L$BENCHFS_CORE -Wl,-rpath,$BENCHFS_CORE -lbenchfs_core"
+if [ -n "${CORE_LIBDIR:-}" ]; then
+    flags="-I$top_srcdir/libbenchfs_core/include -L$CORE_LIBDIR -Wl,-rpath,$CORE_LIBDIR -lbenchfs_core"
 else
     flags=$(pkg-config --cflags --libs benchfs)
 fi
@@ -59,7 +59,7 @@ result $? "examples/native"
 # Linked before MPI, nothing is preloaded.
 library=${preload%%[: ]*}
 if compile linked "$folder/open.c" "$library" -Wl,-rpath,"$(dirname "$library")" \
-    ${BENCHFS_CORE:+-Wl,-rpath-link,"$BENCHFS_CORE"}; then
+    ${CORE_LIBDIR:+-Wl,-rpath-link,"$CORE_LIBDIR"}; then
     preloaded=$preload preload=
     passes "open: linked, not preloaded" 2 "$work/linked"
     preload=$preloaded
