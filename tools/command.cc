@@ -28,7 +28,16 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name, std::int64_t& 
   };
   return app.add_option_function<std::string>(name, set, help)
       ->type_name("DURATION")
-      ->default_str(exact_duration(static_cast<std::uint64_t>(ms) * 1'000'000));
+      ->default_str(ms == 0 ? "" : exact_duration(static_cast<std::uint64_t>(ms) * 1'000'000));
+}
+
+void name_values(CLI::App& app) {
+  constexpr std::pair<const char*, const char*> kNames[] = {
+      {"--data-dir", "DIR"},   {"--registry", "DIR"}, {"--config", "FILE"},
+      {"--listen", "ADDRESS"}, {"--shell", "SHELL"},  {"--benchfsd", "PROGRAM"},
+  };
+  for (const auto& [option, value] : kNames)
+    if (CLI::Option* found = app.get_option_no_throw(option)) found->type_name(value);
 }
 
 std::string json_string(std::string_view text) {

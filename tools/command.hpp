@@ -40,6 +40,9 @@ Command make_env(CLI::App& benchfs);
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::int64_t& ms,
                           const std::string& help);
 
+/// Says in the help of `app` what the values of its options are: DIR, FILE, N.
+void name_values(CLI::App& app);
+
 /// `text` as a JSON string, quotes included.
 std::string json_string(std::string_view text);
 

@@ -113,7 +113,8 @@ Command make_env(CLI::App& benchfs) {
   app->add_flag("--json", options->json, "For programs")->excludes(shell);
   app->add_flag("--link", options->link,
                 "Print the words that link a program with the driver: then it needs no LD_PRELOAD");
-  app->footer("\nIn a job script: eval \"$(benchfs env)\"");
+  app->footer("In a job script: eval \"$(benchfs env)\"");
+  name_values(*app);
   return {app, false, [options](const auto&) { return show_env(*options); }};
 }
 

@@ -13,8 +13,8 @@
 namespace benchfs::tools {
 namespace {
 
-constexpr const char* kFooter = R"(
-Environment: BENCHFS_REGISTRY is the registry directory, BENCHFS_DATA_DIR the data directory, BENCHFS_CONFIG
+constexpr const char* kFooter =
+    R"(Environment: BENCHFS_REGISTRY is the registry directory, BENCHFS_DATA_DIR the data directory, BENCHFS_CONFIG
 a YAML file with settings of servers and clients. Exit status: 0 success, 1 failure, 2 wrong usage.
 Manual: benchfs(1), benchfsd(8).)";
 

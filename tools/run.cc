@@ -234,11 +234,12 @@ Command make_run(CLI::App& benchfs) {
   app->add_option("--benchfsd", options->program,
                   "The server program (default: the installed one)");
   app->footer(
-      "\nThe command and the processes it starts find the servers through BENCHFS_REGISTRY, and "
+      "The command and the processes it starts find the servers through BENCHFS_REGISTRY, and "
       "the "
       "MPI-IO\ndriver through LD_PRELOAD. Its exit status is that of benchfs run; 128 + N if "
       "signal N "
       "ended it.");
+  name_values(*app);
   return {app, true, [options](const auto& words) { return run(*options, words); }};
 }
 

@@ -152,7 +152,8 @@ Command make_start(CLI::App& benchfs) {
   app->add_flag("--clean", options->clean, "First delete the data that are there");
   app->add_option("--benchfsd", options->program,
                   "The server program (default: the installed one)");
-  app->footer("\nWhat follows \"--\" is given to each benchfsd: see benchfsd --help.");
+  app->footer("What follows \"--\" is given to each benchfsd: see benchfsd --help.");
+  name_values(*app);
   return {app, true, [options](const auto& rest) { return start(*options, rest); }};
 }
 

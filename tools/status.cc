@@ -5,8 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
+#include <thread>
 
+#include "base/clock.hpp"
 #include "base/text.hpp"
 #include "command.hpp"
 #include "paths.hpp"
@@ -14,9 +17,12 @@
 namespace benchfs::tools {
 namespace {
 
+constexpr int kPauseMs = 100;
+
 struct StatusOptions {
   std::string registry, servers;
   bool json = false;
+  std::int64_t wait_ms = 0;
 };
 
 struct Disconnect {
@@ -72,11 +78,22 @@ std::string json_numbers(const ServerStatus& status) {
       status.requests, status.read_bytes, status.written_bytes);
 }
 
+// Asks until all servers answer, or until `wait_ms` have passed; gives the last answer.
+std::expected<ClusterState, std::string> wait_for_cluster(const char* cluster,
+                                                          std::int64_t wait_ms) {
+  const std::int64_t end_ms = now_ms() + wait_ms;
+  while (true) {
+    auto state = query_cluster(cluster);
+    if ((state && state->dead() == 0) || now_ms() >= end_ms) return state;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kPauseMs));
+  }
+}
+
 int show_status(const StatusOptions& options) {
   const std::string given = options.servers.empty() && !options.registry.empty()
                                 ? absolute(options.registry)
                                 : options.servers;
-  const auto cluster = query_cluster(given.empty() ? nullptr : given.c_str());
+  const auto cluster = wait_for_cluster(given.empty() ? nullptr : given.c_str(), options.wait_ms);
   if (!cluster) {
     print_error("status", cluster.error());
     return kFailure;
@@ -196,7 +213,9 @@ Command make_status(CLI::App& benchfs) {
   app->add_option("--servers", options->servers,
                   "host:port,... of any servers, instead of a registry")
       ->excludes(registry);
-  app->footer("\nExit status 1 if there is no cluster or if a server does not answer.");
+  add_duration(*app, "--wait", options->wait_ms, "Wait as long as this until all servers answer");
+  app->footer("Exit status 1 if there is no cluster or if a server does not answer.");
+  name_values(*app);
   return {app, false, [options](const auto&) { return show_status(*options); }};
 }
 

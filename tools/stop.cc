@@ -107,7 +107,8 @@ Command make_stop(CLI::App& benchfs) {
                "After this, SIGKILL to those that were started on this machine");
   app->add_flag("--clean", options->clean,
                 "Delete the data of the servers that were started on this machine");
-  app->footer("\nNothing to stop is no failure.");
+  app->footer("Nothing to stop is no failure.");
+  name_values(*app);
   return {app, false, [options](const auto&) { return stop(*options); }};
 }
 

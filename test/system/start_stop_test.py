@@ -169,6 +169,16 @@ def test_a_killed_start_leaves_servers_that_stop_finds(place):
     check(not place.processes(), "no process is left")
 
 
+def test_status_waits_for_a_cluster_as_long_as_it_may(place):
+    expect_in("no BenchFS cluster", place.benchfs("status", "--wait", "300ms", exit_code=1).stderr)
+    waiting = place.popen(harness.BENCHFS, "status", "--wait", "60s", stdout=-1)
+    server = place.server("--data-dir", place.data / "one", "--registry", place.registry)
+    harness.wait_ready(server)
+    output, _ = waiting.communicate(timeout=harness.PATIENCE)
+    check(waiting.returncode == 0 and "1 server\n" in output, output)
+    place.benchfs("stop")
+
+
 def test_a_recycled_process_number_is_never_killed(place):
     bystander = place.popen("sleep", "1000")
     place.start(1)
