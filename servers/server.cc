@@ -119,16 +119,17 @@ std::expected<void, std::string> Server::run(const std::function<void()>& ready)
   auto task = serve(ready);
   loop_->run_until([&] {
     if (stop_requested_.load(std::memory_order_relaxed) && !stop_.is_set()) {
-      if (!serving_) {
-        membership_->leave();
-        log_info("stopped before the cluster had formed");
-        std::_Exit(0);
-      }
       stop_.set();
+      membership_->cancel();  // if it is still forming or announcing the cluster
     }
     return task.done();
   });
-  return task.take();
+  auto outcome = task.take();
+  if (!outcome && stop_requested_.load()) {
+    log_info("stopped before the cluster was ready: {}", outcome.error());
+    return {};
+  }
+  return outcome;
 }
 
 void Server::start_services() {
@@ -156,14 +157,15 @@ void Server::start_services() {
       DataService::Options{.self = index_, .rpc_bytes_max = config_.rpc_bytes_max});
   namespace_service_ = std::make_unique<NamespaceService>(*names_);
   admin_service_ = std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_);
+  lock_service_ = std::make_unique<LockService>(loop, map, index_);
   data_service_->add_to(*dispatcher_);
   namespace_service_->add_to(*dispatcher_);
   admin_service_->add_to(*dispatcher_);
+  lock_service_->add_to(*dispatcher_);
 }
 
 Task<std::expected<void, std::string>> Server::serve(const std::function<void()>& ready) {
   auto formed = co_await membership_->form();
-  serving_ = true;
   std::expected<void, std::string> outcome;
   if (formed) {
     cluster_ = std::make_unique<ClusterInfo>(std::move(*formed));

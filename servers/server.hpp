@@ -11,6 +11,7 @@
 #include "base/secret.hpp"
 #include "base/server_config.hpp"
 #include "cluster/membership.hpp"
+#include "locks/lock_service.hpp"
 #include "loop/offload.hpp"
 #include "loop/ring.hpp"
 #include "metadata/drop_queue.hpp"
@@ -39,8 +40,8 @@ class Server {
   /// Forms the cluster, calls `ready` once clients can find it, and serves until request_stop(); then
   /// drains, syncs and leaves the cluster. The error is a text for the user. On the thread of create().
   std::expected<void, std::string> run(const std::function<void()>& ready);
-  /// May be called by a signal handler or another thread. A server that waits for its cluster to form
-  /// has nothing to drain: it leaves the registry and ends the process with exit code 0.
+  /// May be called by a signal handler or another thread. Then run() ends without an error, also while
+  /// the cluster is still forming.
   void request_stop() noexcept;
 
   const ClusterInfo& cluster() const { return *cluster_; }
@@ -60,7 +61,6 @@ class Server {
   ServerConfig config_;
   std::atomic<bool> stop_requested_{false};
   Event stop_;
-  bool serving_ = false;  ///< from here on a stop drains
   // In the order of their making; each uses those before it.
   std::unique_ptr<DataDirectory> data_;
   std::unique_ptr<Secret> secret_;
@@ -84,6 +84,7 @@ class Server {
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<NamespaceService> namespace_service_;
   std::unique_ptr<AdminService> admin_service_;
+  std::unique_ptr<LockService> lock_service_;
 };
 
 }  // namespace benchfs

@@ -84,6 +84,14 @@ class Client {
   Task<Outcome> read(OpenFile* file, std::span<const benchfs_extent> extents, std::span<const iovec> memory);
   Task<Outcome> write(OpenFile* file, std::span<const benchfs_extent> extents,
                       std::span<const iovec> memory);
+  /// Bytes [first, last] of the file, from its home. `token` tells the locks of this session apart.
+  Task<Outcome> lock(OpenFile* file, std::uint64_t first, std::uint64_t last, std::uint32_t mode,
+                     std::uint64_t token);
+  Task<Outcome> unlock(OpenFile* file, std::uint64_t token);
+  std::uint64_t next_lock_token() { return ++lock_tokens_; }
+  /// operation: of wire::SharedPointer. The outcome is the value before.
+  Task<Outcome> shared_pointer(OpenFile* file, std::uint64_t key, std::int64_t value,
+                               std::uint32_t operation);
   Task<Result<wire::ServerStatus::Reply>> server_status(ServerIndex server);
 
   const ClusterInfo& cluster() const { return *cluster_; }
@@ -132,6 +140,7 @@ class Client {
   std::unordered_multimap<InodeId, OpenFile*> files_;
   std::size_t open_files_ = 0;
   std::size_t requests_ = 0;
+  std::uint64_t lock_tokens_ = 0;
 };
 
 }  // namespace benchfs

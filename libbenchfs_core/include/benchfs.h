@@ -177,6 +177,30 @@ BENCHFS_API int64_t benchfs_wait(benchfs_request_t *request);
 /* Drive the session once, without blocking: 1 if anything happened, else 0. */
 BENCHFS_API int benchfs_progress(benchfs_t *fs);
 
+/* ---- coordination ---------------------------------------------------------------------------- */
+
+/* Lock `bytes` bytes from `offset` on (0 bytes: to the end of the largest file), for all sessions that
+ * ask: BENCHFS_LOCK_SHARED excludes exclusive locks, BENCHFS_LOCK_EXCLUSIVE all others. Advisory: reads
+ * and writes do not look at locks. Waits for its turn, fairly, at most the session's deadline
+ * (-ETIMEDOUT). *token stands for the lock; it ends with benchfs_unlock, with the session, or with the
+ * process. One session may hold overlapping locks: they exclude each other like those of different
+ * sessions. */
+#define BENCHFS_LOCK_SHARED 1
+#define BENCHFS_LOCK_EXCLUSIVE 2
+BENCHFS_API int benchfs_lock(benchfs_file_t *file, uint64_t offset, uint64_t bytes, int mode,
+                             uint64_t *token);
+BENCHFS_API int benchfs_lock_start(benchfs_file_t *file, uint64_t offset, uint64_t bytes, int mode,
+                                   uint64_t *token, benchfs_request_t **request);
+BENCHFS_API int benchfs_unlock(benchfs_file_t *file, uint64_t token);
+
+/* Shared file pointers: a number per file and `key`, on the file's home server, 0 until it is changed.
+ * `key` is chosen at random by whoever shares it. `add` gives the value before in *before (which may be
+ * NULL); -ERANGE if the sum were negative or beyond the largest file. `forget` when nobody will use it
+ * any more; the server also drops those used least recently beyond a million. */
+BENCHFS_API int benchfs_pointer_add(benchfs_file_t *file, uint64_t key, int64_t delta, int64_t *before);
+BENCHFS_API int benchfs_pointer_set(benchfs_file_t *file, uint64_t key, int64_t value);
+BENCHFS_API int benchfs_pointer_forget(benchfs_file_t *file, uint64_t key);
+
 /* ---- the cluster ----------------------------------------------------------------------------- */
 
 /* Number of servers; they are numbered from 0 in the order of the cluster file. */

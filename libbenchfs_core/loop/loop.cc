@@ -193,6 +193,11 @@ Loop::Periodic::Periodic(Loop& loop, std::int64_t interval_ns, std::function<voi
   loop_.start_timer(*this, now_ns() + interval_ns_);
 }
 
+Loop::Timeout::Timeout(Loop& loop, std::int64_t ns, std::function<void()> function)
+    : loop_(loop), function_(std::move(function)) {
+  loop_.start_timer(*this, now_ns() + ns);
+}
+
 void Loop::Periodic::expired() {
   loop_.start_timer(*this, now_ns() + interval_ns_);
   function_();

@@ -101,6 +101,7 @@ class Loop {
   };
   Yield next_turn() { return Yield{*this}; }
   class Periodic;
+  class Timeout;
 
   /// Times that the loop has slept; a test of idleness.
   std::uint64_t sleeps() const { return sleeps_; }
@@ -109,6 +110,7 @@ class Loop {
   friend class TimerWait;
   friend class FdWait;
   friend class Periodic;
+  friend class Timeout;
   struct TimerNode {
     virtual void expired() = 0;
     std::multimap<std::int64_t, TimerNode*>::iterator position;
@@ -170,6 +172,20 @@ class Loop::Periodic final : private Loop::TimerNode {
   void expired() override;
   Loop& loop_;
   std::int64_t interval_ns_;
+  std::function<void()> function_;
+};
+
+/// Calls a function once, after `ns`, unless it is destroyed before.
+class Loop::Timeout final : private Loop::TimerNode {
+ public:
+  Timeout(Loop& loop, std::int64_t ns, std::function<void()> function);
+  ~Timeout() { loop_.cancel_timer(*this); }
+  Timeout(const Timeout&) = delete;
+  Timeout& operator=(const Timeout&) = delete;
+
+ private:
+  void expired() override { function_(); }
+  Loop& loop_;
   std::function<void()> function_;
 };
 

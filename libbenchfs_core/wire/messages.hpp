@@ -1,5 +1,5 @@
-// Every message of the protocol, declared once: server dispatch, client stubs, names for logs, codec
-// tests, fuzzers and docs/wire.md all walk the list at the end. Ids are never reused.
+// Every message of the protocol, declared once: server dispatch, client stubs, names for logs,
+// codec tests, fuzzers and docs/wire.md all walk the list at the end. Ids are never reused.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -37,9 +37,9 @@ inline constexpr std::uint32_t kAddressMax = 4096;
 
 // ---- sessions (1 to 9) ----
 
-/// Opens a session. Payload: the caller's ucp worker address. The only message served without one. The
-/// proof is checked before the address is looked at: HMAC(secret, "hello", nonce, cluster id, instance of
-/// the server, address).
+/// Opens a session. Payload: the caller's ucp worker address. The only message served without one.
+/// The proof is checked before the address is looked at: HMAC(secret, "hello", nonce, cluster id,
+/// instance of the server, address).
 struct Hello {
   static constexpr std::uint16_t kId = 1;
   static constexpr const char* kName = "hello";
@@ -95,13 +95,15 @@ struct Lookup {
   };
   struct Reply {
     std::uint64_t inode;
-    std::uint32_t type;        ///< S_IFREG or S_IFDIR
-    std::uint32_t attributes_here;  ///< 1: `attributes` is filled, the entry's server is the home too
+    std::uint32_t type;  ///< S_IFREG or S_IFDIR
+    std::uint32_t
+        attributes_here;  ///< 1: `attributes` is filled, the entry's server is the home too
     Attributes attributes;
   };
 };
-/// Creates a regular file, or finds the one that is there. The entry's server makes the inode, with the
-/// entry's slot as its home slot. Error: is_directory, exists (with exclusive), not_found (with !create).
+/// Creates a regular file, or finds the one that is there. The entry's server makes the inode, with
+/// the entry's slot as its home slot. Error: is_directory, exists (with exclusive), not_found (with
+/// !create).
 struct Open {
   static constexpr std::uint16_t kId = 11;
   static constexpr const char* kName = "open";
@@ -160,8 +162,9 @@ struct GetAttributes {
     Attributes attributes;
   };
 };
-/// merge: size = max(size, given), as every writer does at sync and close. extend: the same, asked for by
-/// the user (preallocate). truncate: exactly that size; data beyond it is dropped on every server.
+/// merge: size = max(size, given), as every writer does at sync and close. extend: the same, asked
+/// for by the user (preallocate). truncate: exactly that size; data beyond it is dropped on every
+/// server.
 struct SetSize {
   static constexpr std::uint16_t kId = 31;
   static constexpr const char* kName = "set_size";
@@ -181,9 +184,10 @@ struct SetSize {
 
 // ---- data (50 to 69) ----
 
-/// Reads pieces of chunks that this server owns. pieces == 0: one piece, (offset, bytes). Else the request's
-/// payload is a table of `pieces` Piece, `bytes` their total. Reply payload: the data of the pieces, packed;
-/// of one piece only what exists, of a list all, with zeros where the local data ends.
+/// Reads pieces of chunks that this server owns. pieces == 0: one piece, (offset, bytes). Else the
+/// request's payload is a table of `pieces` Piece, `bytes` their total. Reply payload: the data of
+/// the pieces, packed; of one piece only what exists, of a list all, with zeros where the local
+/// data ends.
 struct Read {
   static constexpr std::uint16_t kId = 50;
   static constexpr const char* kName = "read";
@@ -198,12 +202,14 @@ struct Read {
     std::uint32_t zero;
   };
   struct Reply {
-    std::uint64_t data_end;  ///< file offset where the server's data ends, if a piece met it; else ~0
-    std::uint32_t bytes;     ///< of the payload
+    std::uint64_t
+        data_end;         ///< file offset where the server's data ends, if a piece met it; else ~0
+    std::uint32_t bytes;  ///< of the payload
     std::uint32_t zero;
   };
 };
-/// Writes pieces of chunks that this server owns. Payload: the table (pieces > 0), then the data, packed.
+/// Writes pieces of chunks that this server owns. Payload: the table (pieces > 0), then the data,
+/// packed.
 struct Write {
   static constexpr std::uint16_t kId = 51;
   static constexpr const char* kName = "write";
@@ -222,8 +228,8 @@ struct Write {
     std::uint32_t zero;
   };
 };
-/// The file's data that this server holds, and with kMetadata its log too, are on the device when the
-/// reply comes.
+/// The file's data that this server holds, and with kMetadata its log too, are on the device when
+/// the reply comes.
 struct Sync {
   static constexpr std::uint16_t kId = 52;
   static constexpr const char* kName = "sync";
@@ -251,8 +257,8 @@ struct DropData {
   };
   using Reply = Empty;
 };
-/// The caller is about to write beyond chunk 0: from now on the home tells every server when the file is
-/// removed or shortened. Sent once per open file, together with that first write.
+/// The caller is about to write beyond chunk 0: from now on the home tells every server when the
+/// file is removed or shortened. Sent once per open file, together with that first write.
 struct MarkSpread {
   static constexpr std::uint16_t kId = 54;
   static constexpr const char* kName = "mark_spread";
@@ -264,6 +270,59 @@ struct MarkSpread {
   using Reply = Empty;
 };
 
+// ---- coordination, at the inode's home (60 to 69) ----
+
+/// Asks for a byte-range lock of the file; the reply comes when it is granted, or with timed_out
+/// shortly before the request's deadline. Fair: conflicting requests are granted in the order they
+/// came. The lock ends with unlock or with the session.
+struct Lock {
+  static constexpr bool kWaits = true;  ///< for other callers: not counted against the credits
+  static constexpr std::uint16_t kId = 60;
+  static constexpr const char* kName = "lock";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kShared = 1, kExclusive = 2;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t token;        ///< chosen by the caller, unique in its session
+    std::uint64_t first, last;  ///< bytes, both included
+    std::uint32_t mode;
+    std::uint32_t zero;
+  };
+  using Reply = Empty;
+};
+/// Gives a lock back, or ends the wait for it. No error if there is none.
+struct Unlock {
+  static constexpr std::uint16_t kId = 61;
+  static constexpr const char* kName = "unlock";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t token;
+  };
+  using Reply = Empty;
+};
+/// The shared file pointer `key` of a file: fetch-and-add, set, or forget. It is 0 until it is
+/// changed, and goes with the file. Reply: its value before.
+struct SharedPointer {
+  static constexpr std::uint16_t kId = 62;
+  static constexpr const char* kName = "shared_pointer";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kAdd = 1, kSet = 2, kForget = 3;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t key;   ///< random, of one collective open
+    std::int64_t value;  ///< added or set
+    std::uint32_t operation;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    std::int64_t before;
+  };
+};
+
 // ---- administration (70 to 79) ----
 
 struct ServerStatus {
@@ -273,13 +332,14 @@ struct ServerStatus {
   static constexpr std::uint32_t kPayloadMax = 0;
   using Request = Empty;
   struct Reply {
-    std::uint64_t epoch, uptime_ms, files, stored_bytes, capacity_bytes, free_bytes, sessions, requests,
-        read_bytes, written_bytes;
+    std::uint64_t epoch, uptime_ms, files, stored_bytes, capacity_bytes, free_bytes, sessions,
+        requests, read_bytes, written_bytes;
   };
 };
 
-using All = List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, GetAttributes, SetSize, Read,
-                 Write, Sync, DropData, MarkSpread, ServerStatus>;
+using All =
+    List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, GetAttributes, SetSize, Read,
+         Write, Sync, DropData, MarkSpread, Lock, Unlock, SharedPointer, ServerStatus>;
 
 /// Bytes of the largest request or reply body.
 inline constexpr std::size_t kBodyMax = [] {

@@ -39,6 +39,8 @@ const std::vector<Row> kPublished = {
     {31, "set_size", 24, 64, 0, true},     {50, "read", 32, 16, 1048576, true},
     {51, "write", 32, 8, 17825792, true},  {52, "sync", 16, 8, 0, true},
     {53, "drop_data", 24, 8, 0, true},     {54, "mark_spread", 8, 8, 0, true},
+    {60, "lock", 40, 8, 0, false},         {61, "unlock", 16, 8, 0, true},
+    {62, "shared_pointer", 32, 8, 0, false},
     {70, "server_status", 8, 80, 0, true},
 };
 
