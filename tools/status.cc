@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <string_view>
 #include <thread>
 
 #include "base/clock.hpp"
@@ -141,7 +142,8 @@ std::expected<ClusterState, std::string> query_cluster(const char* cluster) {
     server.index = i;
     if (const char* host = benchfs_server_host(connected, i)) server.host = host;
     if (benchfs_server_status(connected, i, &server.status) != 0) {
-      server.error = benchfs_error();
+      const std::string_view text = benchfs_error();
+      server.error = text.substr(text.starts_with("status: ") ? 8 : 0);
       server.status = {};
     }
     state.servers.push_back(std::move(server));
