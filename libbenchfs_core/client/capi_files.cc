@@ -300,6 +300,10 @@ int benchfs_sync_start(benchfs_file_t* file, benchfs_request_t** request) {
 int benchfs_flush_size(benchfs_file_t* file) {
   return on_file(file, "flush", [](Client& client, OpenFile* open) { return client.flush_size(open); });
 }
+int benchfs_flush_size_start(benchfs_file_t* file, benchfs_request_t** request) {
+  return on_file_start(
+      file, "flush", [](Client& client, OpenFile* open) { return client.flush_size(open); }, request);
+}
 
 const char* benchfs_path(const benchfs_file_t* file) { return file_of(file)->path.c_str(); }
 benchfs_t* benchfs_session(const benchfs_file_t* file) { return handle_of(file_of(file)->client); }

@@ -156,6 +156,7 @@ BENCHFS_API int benchfs_write_list_start(benchfs_file_t *file, const struct benc
                                          size_t n_extents, const struct iovec *memory, size_t n_memory,
                                          benchfs_request_t **request);
 BENCHFS_API int benchfs_sync_start(benchfs_file_t *file, benchfs_request_t **request);
+BENCHFS_API int benchfs_flush_size_start(benchfs_file_t *file, benchfs_request_t **request);
 BENCHFS_API int benchfs_open_start(benchfs_t *fs, const char *path, int flags, uint32_t mode,
                                    uint64_t chunk_bytes, benchfs_file_t **file,
                                    benchfs_request_t **request);
