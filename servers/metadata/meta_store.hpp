@@ -73,6 +73,9 @@ class MetaStore {
   void remove_inode(const Inode& inode);
   /// Records that data must go; to be carried out once committed. Gives the intent its number.
   DropIntent add_drop(DropIntent intent);
+  /// It is done. That of a remove goes with the next batch, whenever that is: to remove twice does
+  /// no harm. That of a truncate is a change like any other: await committed() before new data may
+  /// come.
   void finish_drop(const DropIntent& intent);
 
   /// True while changes wait to be written.
@@ -134,8 +137,9 @@ class MetaStore {
   std::uint64_t files_ = 0;
   std::int64_t files_change_ = 0;  ///< by the batch
   std::uint64_t next_drop_ = 1;
-  std::uint64_t next_ = 0;   ///< next number to give out
-  std::uint64_t limit_ = 0;  ///< numbers below it are reserved, durably
+  std::vector<std::uint64_t> finished_drops_;  ///< still recorded
+  std::uint64_t next_ = 0;                     ///< next number to give out
+  std::uint64_t limit_ = 0;                    ///< numbers below it are reserved, durably
   bool reserving_ = false;
   Status reserved_;  ///< outcome of the last reservation
   WaitQueue numbers_;

@@ -324,7 +324,12 @@ Task<Result<wire::Attributes>> Namespace::truncate(InodeId number, std::uint64_t
   auto dropping = drops_.carry_out(intent);
   const Status dropped = co_await dropping;
   if (dropped) {
+    // The intent must be gone before anybody writes beyond `size` again: after a crash it would be
+    // carried out once more.
+    auto finishing = store_.committed();
+    const Status finished = co_await finishing;
     end_truncation(number);
+    if (!finished) co_return std::unexpected(finished.error());
     co_return inode->attributes;
   }
   truncation->stuck = true;
