@@ -41,6 +41,8 @@ result $? "patch-mpich: says so when a directory is no MPICH"
 result $? "patch-mpich: without an argument tells how it is used"
 
 cd "$work/build" || exit 1
+# configure would take these as its own.
+export -n top_srcdir MPICC MPIEXEC MPIFORT
 run "MPICH configures with --with-file-system=ufs+nfs+benchfs" 600 nice "$tree/configure" \
     --disable-fortran --disable-cxx --with-file-system=ufs+nfs+benchfs --with-benchfs="$work/prefix" \
     --prefix="$work/mpi" --with-device=ch4:ucx --with-ucx="$(pkg-config --variable=prefix ucx)"
