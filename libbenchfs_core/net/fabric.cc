@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -20,18 +21,25 @@ namespace {
 
 constexpr std::int64_t kFlushMaxNs = 1'000'000'000;
 
+/// Our part of a UCX request.
+struct RequestArea {
+  bool abandoned;
+};
+
 void on_complete_send(void* request, ucs_status_t status, void* user) {
+  const bool abandoned = std::exchange(static_cast<RequestArea*>(request)->abandoned, false);
   ucp_request_free(request);
-  static_cast<UcxCompletion*>(user)->complete(status);
+  if (!abandoned) static_cast<UcxCompletion*>(user)->complete(status);
 }
 void on_complete_receive(void* request, ucs_status_t status, std::size_t, void* user) {
-  ucp_request_free(request);
-  static_cast<UcxCompletion*>(user)->complete(status);
+  on_complete_send(request, status, user);
 }
 
 /// Takes the answer of a nonblocking UCX call: done, failed, or completed by the callback later.
 void settle(ucs_status_ptr_t answer, UcxCompletion& done) {
-  if (answer == nullptr) {
+  if (UCS_PTR_IS_PTR(answer)) {
+    if (done.pending) done.request = answer;
+  } else if (answer == nullptr) {
     done.status = UCS_OK;
     done.pending = false;
   } else if (UCS_PTR_IS_ERR(answer)) {
@@ -73,6 +81,14 @@ Error error_from_ucx(ucs_status_t status) {
   }
 }
 
+// UCX 1.13 does not end the operations of an endpoint over shared memory, closed by force, while the queue
+// of the other process is full; if that process is dead, it stays full.
+void UcxCompletion::abandon() {
+  if (!pending) return;
+  static_cast<RequestArea*>(request)->abandoned = true;
+  complete(UCS_ERR_CANCELED);
+}
+
 // ---- Fabric ----
 
 Result<std::unique_ptr<Fabric>> Fabric::create(Loop& loop, Options options) {
@@ -101,7 +117,10 @@ Status Fabric::start() {
   if (!options_.net_device.empty()) set("NET_DEVICES", options_.net_device.c_str());
 
   ucp_params_t params{};
-  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
+  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME | UCP_PARAM_FIELD_REQUEST_SIZE |
+                      UCP_PARAM_FIELD_REQUEST_INIT;
+  params.request_size = sizeof(RequestArea);
+  params.request_init = [](void* request) { new (request) RequestArea{}; };
   params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
   params.name = "benchfs";
   auto status = ucp_init(&params, config, &context_);

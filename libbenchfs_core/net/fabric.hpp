@@ -21,18 +21,27 @@
 
 namespace benchfs {
 
-/// Completion of one UCX request: posts its waiter to the loop it was started on.
+/// Completion of one UCX operation: posts its waiter to the loop it was started on.
 struct UcxCompletion {
   std::coroutine_handle<> waiter;
   ucs_status_t status = UCS_OK;
   bool pending = false;
   Loop* loop = nullptr;
+  void* request = nullptr;  ///< UCX's, while pending
   void complete(ucs_status_t result) {
     status = result;
     pending = false;
+    request = nullptr;
     if (waiter) loop->post(std::exchange(waiter, {}));
   }
+  /// Ends a pending operation that UCX does not end. Only when nobody can touch its buffers any more: the
+  /// endpoint is closed, the other process has gone, and what it had sent before was polled.
+  void abandon();
 };
+
+/// How often the worker is to be polled after the end of a neighbour's process, at least, before the
+/// operations with it may be abandoned: more than its queue can hold.
+inline constexpr int kPollsBeforeAbandon = 20;
 
 /// An active message that arrived, as UCX hands it over. Valid during the callback only; an owner of
 /// `data` is made with AmData.

@@ -27,7 +27,14 @@ std::uint64_t host_id() {
 }
 
 bool process_is_gone(std::int64_t pid) {
-  return pid > 0 && kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+  if (pid <= 0) return false;
+  if (kill(static_cast<pid_t>(pid), 0) != 0) return errno == ESRCH;
+  // One that nobody has waited for yet is as dead; "PID (NAME) STATE ...", and NAME may be anything.
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  const std::size_t name_end = stat.rfind(')');
+  return name_end != stat.npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'Z';
 }
 
 }  // namespace benchfs

@@ -10,7 +10,7 @@ namespace benchfs {
 /// check each other's pid.
 std::uint64_t host_id();
 
-/// True if `pid` of this host has gone.
+/// True if `pid` of this host has gone, or is a zombie.
 bool process_is_gone(std::int64_t pid);
 
 }  // namespace benchfs

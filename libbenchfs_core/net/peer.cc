@@ -18,6 +18,8 @@ namespace benchfs {
 namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
+constexpr std::int64_t kPauseMinNs = kMs / 10;
+constexpr std::int64_t kPauseMaxNs = 20 * kMs;
 constexpr std::int64_t kGoodbyeMaxNs = 1'000 * kMs;
 
 }  // namespace
@@ -98,6 +100,25 @@ Task<void> Peer::disconnect(std::unique_ptr<Endpoint> endpoint, bool force) {
   endpoint->silence();
   co_await caller_.loop().next_turn();  // perhaps called from inside a callback of UCX
   co_await endpoint->close(force);
+  co_await free_stuck();
+}
+
+Task<void> Peer::free_stuck() {
+  const auto stuck = [](const Caller::Pending* pending) { return pending->stuck(); };
+  std::int64_t pause_ns = kPauseMinNs;
+  int polls = 0;
+  while (std::any_of(in_flight.begin(), in_flight.end(), stuck)) {
+    co_await caller_.loop().sleep_ns(pause_ns);
+    pause_ns = std::min(2 * pause_ns, kPauseMaxNs);
+    polls = process_gone() ? polls + 1 : 0;
+    if (polls < kPollsBeforeAbandon) continue;
+    for (Caller::Pending* pending : in_flight) {
+      if (!pending->stuck()) continue;
+      log_debug("server {}: abandoned what UCX does not end", record_.id);
+      pending->sent.abandon();
+      pending->received.abandon();
+    }
+  }
 }
 
 void Peer::watch(std::int64_t now) {

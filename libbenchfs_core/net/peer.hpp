@@ -34,6 +34,8 @@ struct Caller::Pending {
   bool held_by_ucx() const { return sent.pending || received.pending; }
   /// True while something is expected from the server, and nobody has given up waiting for it.
   bool open() const { return !error && (!settled || held_by_ucx()); }
+  /// True while UCX keeps the buffers of a call that was given up.
+  bool stuck() const { return error.has_value() && held_by_ucx(); }
 };
 
 class Peer {
@@ -75,6 +77,9 @@ class Peer {
   Task<Status> handshake(std::int64_t deadline_ns);
   Task<void> disconnect(std::unique_ptr<Endpoint> endpoint, bool force);
   Task<void> probe();
+  /// Waits until no call that was given up is held by UCX; ends those that UCX does not end, once the
+  /// server's process has gone.
+  Task<void> free_stuck();
   bool process_gone() const;
 
   Caller& caller_;

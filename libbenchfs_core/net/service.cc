@@ -5,6 +5,7 @@
 // way to it); one with a session gets an error.
 #include "net/service.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -20,6 +21,8 @@ namespace {
 
 constexpr std::int64_t kHandshakeMaxMs = 10'000;
 constexpr std::int64_t kReapNs = 2'000'000'000;
+constexpr std::int64_t kPauseMinNs = 100'000;
+constexpr std::int64_t kPauseMaxNs = 50'000'000;
 constexpr std::uint32_t kDeadlineDefaultMs = 60'000;  // of a request that names none
 
 struct ReplyBytes {
@@ -51,8 +54,8 @@ ReplyBytes encode_reply(const wire::Header& request, std::uint16_t status, Epoch
 /// was stopped must not keep the server's buffers for ever.
 class Transfer {
  public:
-  Transfer(Session& session, std::int64_t deadline_ns, const UcxCompletion& done) : session_(session) {
-    if (done.pending) place_ = session_.transfers.insert(deadline_ns);
+  Transfer(Session& session, std::int64_t deadline_ns, UcxCompletion& done) : session_(session) {
+    if (done.pending) place_ = session_.transfers.emplace(deadline_ns, &done);
   }
   ~Transfer() {
     if (place_) session_.transfers.erase(*place_);
@@ -62,7 +65,7 @@ class Transfer {
 
  private:
   Session& session_;
-  std::optional<std::multiset<std::int64_t>::iterator> place_;
+  std::optional<std::multimap<std::int64_t, UcxCompletion*>::iterator> place_;
 };
 
 }  // namespace
@@ -84,8 +87,7 @@ Incoming::Incoming(Dispatcher& dispatcher, std::shared_ptr<Session> session, con
 }
 
 Incoming::~Incoming() {
-  if (session_ == nullptr) return;
-  if (--session_->in_flight == 0) session_->idle.wake_all();
+  if (session_ != nullptr) --session_->in_flight;
 }
 
 Status Incoming::verify(std::span<const std::byte> payload) const {
@@ -195,7 +197,7 @@ Task<void> Dispatcher::refuse(std::shared_ptr<Session> session, wire::Header hea
     session->endpoint->start_send(wire::kAmReply, bytes, {}, done);
     co_await UcxWait{done};
   }
-  if (--session->in_flight == 0) session->idle.wake_all();
+  --session->in_flight;
 }
 
 void Dispatcher::hello(const wire::Header& header, const AmArrival& arrival) {
@@ -262,7 +264,7 @@ Task<void> Dispatcher::welcome(wire::Header header, wire::Hello::Request request
   UcxCompletion done;
   session->endpoint->start_send(wire::kAmReply, bytes, {}, done);
   co_await UcxWait{done};
-  if (--session->in_flight == 0) session->idle.wake_all();
+  --session->in_flight;
 }
 
 Task<void> Dispatcher::authenticate(Incoming incoming) {
@@ -313,13 +315,25 @@ Task<void> Dispatcher::finish_session(std::shared_ptr<Session> session, bool for
   co_await fabric_.loop().next_turn();  // perhaps called from inside a callback of UCX
   // Closing ends the sends and receives of this session's requests; then their handlers end.
   co_await session->endpoint->close(force);
-  while (session->in_flight > 0) co_await session->idle.wait();
+  std::int64_t pause_ns = kPauseMinNs;
+  int polls = 0;
+  while (session->in_flight > 0) {
+    co_await fabric_.loop().sleep_ns(pause_ns);
+    pause_ns = std::min(2 * pause_ns, kPauseMaxNs);
+    polls = process_gone(*session) ? polls + 1 : 0;
+    if (polls < kPollsBeforeAbandon) continue;
+    for (const auto& [deadline_ns, transfer] : session->transfers) transfer->abandon();
+  }
+}
+
+bool Dispatcher::process_gone(const Session& session) const {
+  return session.host_id == host_id_ && process_is_gone(session.pid);
 }
 
 bool Dispatcher::caller_is_gone(const Session& session) const {
   if (!session.authenticated) return now_ms() - session.opened_ms > kHandshakeMaxMs;
-  if (!session.transfers.empty() && *session.transfers.begin() < now_ns()) return true;
-  return session.host_id == host_id_ && process_is_gone(session.pid);
+  if (!session.transfers.empty() && session.transfers.begin()->first < now_ns()) return true;
+  return process_gone(session);
 }
 
 void Dispatcher::reap() {

@@ -5,8 +5,8 @@
 #pragma once
 #include <array>
 #include <cstring>
+#include <map>
 #include <memory>
-#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -29,10 +29,9 @@ struct Session {
   std::int64_t pid = 0;
   std::int64_t opened_ms = 0;
   std::uint32_t in_flight = 0;
-  WaitQueue idle;            ///< woken when in_flight has become 0
   std::uint64_t caller = 0;  ///< hash of its address: equal for the sessions of one caller
-  /// Deadlines of the transfers that wait for the caller. One that passes ends the session.
-  std::multiset<std::int64_t> transfers;
+  /// Transfers that wait for the caller, by deadline. One whose deadline passes ends the session.
+  std::multimap<std::int64_t, UcxCompletion*> transfers;
   /// Identity for permission checks: that of the owner of the job's secret.
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
@@ -165,6 +164,7 @@ class Dispatcher {
   void end_session(std::uint64_t id, bool force);
   void end_sessions(bool force);
   void reap();
+  bool process_gone(const Session& session) const;
   bool caller_is_gone(const Session& session) const;
 
   Fabric& fabric_;
