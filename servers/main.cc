@@ -1,7 +1,9 @@
-// benchfsd: one server of a BenchFS cluster. Reads the configuration, runs the server until SIGTERM or
-// SIGINT, and exits with 0 after a clean stop, 1 after a failure, 2 if the configuration is wrong.
+// benchfsd: one server of a BenchFS cluster. Reads the configuration, runs the server until SIGTERM
+// or SIGINT, and exits with 0 after a clean stop, 1 after a failure, 2 if the configuration is
+// wrong.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <iterator>
@@ -12,6 +14,7 @@
 #include "base/server_config.hpp"
 #include "base/text.hpp"
 #include "config.h"
+#include "net/ucx_log.hpp"
 #include "server.hpp"
 
 namespace {
@@ -20,7 +23,9 @@ using namespace benchfs;
 
 Server* running = nullptr;  // for the signal handler alone
 
-void on_signal(int) { running->request_stop(); }
+void on_signal(int) {
+  running->request_stop();
+}
 
 int complain(int exit_code, const std::string& text) {
   fmt::print(stderr, "benchfsd: {}\n", text);
@@ -32,13 +37,15 @@ void print_help() {
   fmt::print(
       "Usage: benchfsd [--config FILE] [--KEY VALUE]...\n\n"
       "One server of a BenchFS cluster: an ad-hoc parallel file system for the nodes of one job.\n"
-      "Every setting is a flag, a variable BENCHFS_<KEY>, or a key of the YAML file that --config or\n"
+      "Every setting is a flag, a variable BENCHFS_<KEY>, or a key of the YAML file that --config "
+      "or\n"
       "BENCHFS_CONFIG names; the first of these that has it decides.\n\n"
       "{}\n"
       "  --config FILE\n      YAML file with settings.\n"
       "  --print-config\n      Print the settings in force as YAML, and exit.\n"
       "  --help, --version\n\n"
-      "SIGTERM and SIGINT drain, sync and deregister. Exit code: 0 stopped, 1 failure, 2 wrong setting.\n",
+      "SIGTERM and SIGINT drain, sync and deregister. Exit code: 0 stopped, 1 failure, 2 wrong "
+      "setting.\n",
       config::help(server_options(), &defaults));
 }
 
@@ -49,21 +56,32 @@ void install_signals(Server& server) {
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of the write (EFBIG), not our end
+}
+
+/// As many descriptors as this user may have: chunk files, bootstrap connections, RocksDB's own.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void print_ready(const Server& server) {
   const ClusterInfo& cluster = server.cluster();
   const ServerRecord& record = server.record();
-  fmt::print("benchfsd: ready: server {} ({} of {}) cluster {} epoch {} listening on {}:{} pid {}\n",
-             record.id, server.index(), cluster.servers.size(), to_hex(cluster.cluster_id), cluster.epoch,
-             record.bootstrap_host, record.bootstrap_port, record.pid);
+  fmt::print(
+      "benchfsd: ready: server {} ({} of {}) cluster {} epoch {} listening on {}:{} pid {}\n",
+      record.id, server.index(), cluster.servers.size(), to_hex(cluster.cluster_id), cluster.epoch,
+      record.bootstrap_host, record.bootstrap_port, record.pid);
   std::fflush(stdout);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::span<const char* const> args(argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0));
+  const std::span<const char* const> args(argv + 1,
+                                          static_cast<std::size_t>(argc > 0 ? argc - 1 : 0));
   auto loaded = load_server_config({.args = args, .environment = config::process_environment()});
   if (!loaded) return complain(2, loaded.error());
   switch (loaded->outcome.action) {
@@ -82,6 +100,8 @@ int main(int argc, char** argv) {
   if (auto log = init_log(loaded->config.log_level, loaded->config.log_file, "benchfsd"); !log) {
     return complain(2, log.error());
   }
+  send_ucx_messages_to_log();
+  raise_descriptor_limit();
   for (const auto& warning : loaded->outcome.warnings) log_warn("{}", warning);
 
   auto server = Server::create(loaded->config);

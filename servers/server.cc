@@ -1,7 +1,7 @@
 // One server's life: open storage and network, form the cluster, serve, drain, sync, leave.
 //
-// Messages are taken in before the server's address is given to anybody, since UCX drops what nobody
-// receives; callers that come before the cluster has formed wait (Dispatcher::activate).
+// Messages are taken in before the server's address is given to anybody, since UCX drops what
+// nobody receives; callers that come before the cluster has formed wait (Dispatcher::activate).
 #include "server.hpp"
 
 #include <fcntl.h>
@@ -15,7 +15,9 @@
 namespace benchfs {
 namespace {
 
-std::unexpected<std::string> refuse(std::string text) { return std::unexpected(std::move(text)); }
+std::unexpected<std::string> refuse(std::string text) {
+  return std::unexpected(std::move(text));
+}
 
 }  // namespace
 
@@ -58,7 +60,8 @@ std::expected<void, std::string> Server::open_storage() {
       ring_.get(), *offload_);
   if (!chunks) return failed("cannot open the chunks", chunks.error());
   chunks_ = std::move(*chunks);
-  auto pool = BufferPool::create(config_.pool_bytes, DataService::block_bytes(config_.rpc_bytes_max));
+  auto pool =
+      BufferPool::create(config_.pool_bytes, DataService::block_bytes(config_.rpc_bytes_max));
   if (!pool) return failed("cannot make the buffer pool (pool_bytes)", pool.error());
   pool_ = std::move(*pool);
   if (ring_ != nullptr) pool_->register_with(*ring_);
@@ -89,9 +92,10 @@ std::expected<void, std::string> Server::open_network() {
   dispatcher_ = std::make_unique<Dispatcher>(*fabric_, options);
   if (auto opened = dispatcher_->open(); !opened) return refuse("UCX refuses active messages");
 
-  auto bootstrap = BootstrapServer::start(
-      *loop_,
-      {.address = listen->bind_host, .port = listen->port, .secret = *secret, .instance = instance});
+  auto bootstrap = BootstrapServer::start(*loop_, {.address = listen->bind_host,
+                                                   .port = listen->port,
+                                                   .secret = *secret,
+                                                   .instance = instance});
   if (!bootstrap) return refuse(std::move(bootstrap.error()));
   bootstrap_ = std::move(*bootstrap);
   bootstrap_->set_handler(bootstrap::Op::stop, [this](std::string_view) -> Explained<std::string> {
@@ -133,7 +137,8 @@ std::expected<void, std::string> Server::run(const std::function<void()>& ready)
 }
 
 void Server::start_services() {
-  index_ = static_cast<ServerIndex>(cluster_->find_instance(record_.instance) - cluster_->servers.data());
+  index_ = static_cast<ServerIndex>(cluster_->find_instance(record_.instance) -
+                                    cluster_->servers.data());
   Caller::Options options;
   options.cluster_id = cluster_->cluster_id;
   options.secret = secret_->bytes();
@@ -142,7 +147,8 @@ void Server::start_services() {
   Loop& loop = *loop_;
   caller_ = std::make_unique<Caller>(
       *fabric_, options, cluster_->servers, [&loop](ServerRecord server, std::uint32_t timeout_ms) {
-        return probe(loop, server.bootstrap_host, server.bootstrap_port, server.instance, timeout_ms);
+        return probe(loop, server.bootstrap_host, server.bootstrap_port, server.instance,
+                     timeout_ms);
       });
   caller_->set_epoch(cluster_->epoch);
   peer_drops_ = std::make_unique<PeerDrops>(*caller_);

@@ -1,5 +1,6 @@
-// One server: the objects of its process, wired together, and its life: open storage, form the cluster,
-// serve, drain. benchfsd runs one; the fabric tests run several in one process, each on its own thread.
+// One server: the objects of its process, wired together, and its life: open storage, form the
+// cluster, serve, drain. benchfsd runs one; the fabric tests run several in one process, each on
+// its own thread.
 #pragma once
 #include <atomic>
 #include <expected>
@@ -37,11 +38,12 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Forms the cluster, calls `ready` once clients can find it, and serves until request_stop(); then
-  /// drains, syncs and leaves the cluster. The error is a text for the user. On the thread of create().
+  /// Forms the cluster, calls `ready` once clients can find it, and serves until request_stop();
+  /// then drains, syncs and leaves the cluster. The error is a text for the user. On the thread of
+  /// create().
   std::expected<void, std::string> run(const std::function<void()>& ready);
-  /// May be called by a signal handler or another thread. Then run() ends without an error, also while
-  /// the cluster is still forming.
+  /// May be called by a signal handler or another thread. Then run() ends without an error, also
+  /// while the cluster is still forming.
   void request_stop() noexcept;
 
   const ClusterInfo& cluster() const { return *cluster_; }

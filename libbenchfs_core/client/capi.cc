@@ -26,7 +26,8 @@ std::int64_t set_error(const Client& client, std::string_view operation, std::st
                        const Error& error) {
   std::string text(operation);
   if (!path.empty()) text += fmt::format(" benchfs:{}", path);
-  if (error.server >= 0 && static_cast<std::size_t>(error.server) < client.cluster().servers.size()) {
+  if (error.server >= 0 &&
+      static_cast<std::size_t>(error.server) < client.cluster().servers.size()) {
     const ServerRecord& server = client.cluster().servers[static_cast<std::size_t>(error.server)];
     text += fmt::format(": server {} ({}:{} on {})", server.id, server.bootstrap_host,
                         server.bootstrap_port, server.host);
@@ -43,7 +44,8 @@ std::int64_t finish(Request* request) {
   const Outcome outcome = request->task->take();
   request->client.request_ended();
   if (request->file != nullptr) --request->file->requests;
-  if (!outcome) return set_error(request->client, request->operation, request->path, outcome.error());
+  if (!outcome)
+    return set_error(request->client, request->operation, request->path, outcome.error());
   return *outcome;
 }
 
@@ -51,7 +53,8 @@ std::optional<std::string> take_path(const Client& client, const char* operation
                                      int& error) {
   auto canonical = canonical_path(path == nullptr ? std::string_view() : std::string_view(path));
   if (canonical) return std::move(*canonical);
-  error = static_cast<int>(set_error(client, operation, path == nullptr ? "" : path, canonical.error()));
+  error = static_cast<int>(
+      set_error(client, operation, path == nullptr ? "" : path, canonical.error()));
   return std::nullopt;
 }
 
@@ -60,9 +63,13 @@ std::optional<std::string> take_path(const Client& client, const char* operation
 using namespace benchfs;
 using namespace benchfs::capi;
 
-const char* benchfs_error(void) { return last_error.c_str(); }
+const char* benchfs_error(void) {
+  return last_error.c_str();
+}
 
-const char* benchfs_version(void) { return PACKAGE_VERSION; }
+const char* benchfs_version(void) {
+  return PACKAGE_VERSION;
+}
 
 int benchfs_connect(const char* cluster, benchfs_t** fs) {
   return guarded([&]() -> int {
@@ -78,7 +85,8 @@ int benchfs_disconnect(benchfs_t* fs) {
     Client* client = &client_of(fs);
     {
       const Client::Lock lock(*client);
-      if (client->busy()) return set_error(EBUSY, "disconnect: files are open or requests in flight");
+      if (client->busy())
+        return set_error(EBUSY, "disconnect: files are open or requests in flight");
     }
     delete client;
     return 0;
@@ -127,16 +135,21 @@ int benchfs_owner(const benchfs_file_t* handle, std::uint64_t offset) {
   return file->client->map().owner(file->inode, offset >> file->chunk_shift());
 }
 
-const char* benchfs_cluster_id(benchfs_t* fs) { return client_of(fs).cluster_id_text().data(); }
+const char* benchfs_cluster_id(benchfs_t* fs) {
+  return client_of(fs).cluster_id_text().data();
+}
 
-std::uint64_t benchfs_epoch(benchfs_t* fs) { return client_of(fs).cluster().epoch; }
+std::uint64_t benchfs_epoch(benchfs_t* fs) {
+  return client_of(fs).cluster().epoch;
+}
 
 int benchfs_server_status(benchfs_t* fs, int server, struct benchfs_server_status* status) {
   return guarded([&]() -> int {
     Client& client = client_of(fs);
     const auto& servers = client.cluster().servers;
     if (server < 0 || static_cast<std::size_t>(server) >= servers.size()) {
-      return set_error(EINVAL, fmt::format("status: no server {} (there are {})", server, servers.size()));
+      return set_error(EINVAL,
+                       fmt::format("status: no server {} (there are {})", server, servers.size()));
     }
     const ServerRecord& record = servers[static_cast<std::size_t>(server)];
     *status = {};

@@ -1,5 +1,5 @@
-// What the files of the C interface share: handles, error texts, and running an operation as a blocking
-// call or as a request. No exception leaves the C interface.
+// What the files of the C interface share: handles, error texts, and running an operation as a
+// blocking call or as a request. No exception leaves the C interface.
 #pragma once
 #include <memory>
 #include <new>
@@ -15,13 +15,21 @@
 namespace benchfs::capi {
 
 // The opaque types of benchfs.h are these.
-inline Client& client_of(benchfs_t* fs) { return *reinterpret_cast<Client*>(fs); }
-inline benchfs_t* handle_of(Client* client) { return reinterpret_cast<benchfs_t*>(client); }
-inline OpenFile* file_of(benchfs_file_t* file) { return reinterpret_cast<OpenFile*>(file); }
+inline Client& client_of(benchfs_t* fs) {
+  return *reinterpret_cast<Client*>(fs);
+}
+inline benchfs_t* handle_of(Client* client) {
+  return reinterpret_cast<benchfs_t*>(client);
+}
+inline OpenFile* file_of(benchfs_file_t* file) {
+  return reinterpret_cast<OpenFile*>(file);
+}
 inline const OpenFile* file_of(const benchfs_file_t* file) {
   return reinterpret_cast<const OpenFile*>(file);
 }
-inline benchfs_file_t* handle_of(OpenFile* file) { return reinterpret_cast<benchfs_file_t*>(file); }
+inline benchfs_file_t* handle_of(OpenFile* file) {
+  return reinterpret_cast<benchfs_file_t*>(file);
+}
 
 /// Sets the calling thread's error text; returns -error.
 int set_error(int error, std::string text);
@@ -44,9 +52,12 @@ struct Request {
 inline benchfs_request_t* handle_of(Request* request) {
   return reinterpret_cast<benchfs_request_t*>(request);
 }
-inline Request* request_of(benchfs_request_t* request) { return reinterpret_cast<Request*>(request); }
+inline Request* request_of(benchfs_request_t* request) {
+  return reinterpret_cast<Request*>(request);
+}
 
-/// Starts `make(request)` as the request's task, under the session's lock, and hands the request out.
+/// Starts `make(request)` as the request's task, under the session's lock, and hands the request
+/// out.
 template <class Make>
 int start(std::unique_ptr<Request> request, Make make, benchfs_request_t** out) {
   Client& client = request->client;

@@ -16,7 +16,8 @@ int take_range(const OpenFile* file, std::uint64_t offset, std::uint64_t bytes, 
   const bool fits = offset <= kFileBytesMax && bytes <= kFileBytesMax - offset;
   const bool known = mode == BENCHFS_LOCK_SHARED || mode == BENCHFS_LOCK_EXCLUSIVE;
   if (!fits || !known) {
-    return set_error(EINVAL, "lock benchfs:" + file->path + (fits ? ": unknown mode" : ": range too large"));
+    return set_error(
+        EINVAL, "lock benchfs:" + file->path + (fits ? ": unknown mode" : ": range too large"));
   }
   last = bytes == 0 ? kFileBytesMax : offset + bytes - 1;
   return 0;
@@ -29,8 +30,8 @@ Task<Outcome> store_before(Client* client, OpenFile* file, std::uint64_t key, st
   co_return 0;
 }
 
-int pointer_call(benchfs_file_t* handle, std::uint64_t key, std::int64_t value, std::uint32_t operation,
-                 std::int64_t* before) {
+int pointer_call(benchfs_file_t* handle, std::uint64_t key, std::int64_t value,
+                 std::uint32_t operation, std::int64_t* before) {
   return guarded([&]() -> int {
     OpenFile* file = file_of(handle);
     Client& client = *file->client;
@@ -77,11 +78,13 @@ int benchfs_unlock(benchfs_file_t* handle, std::uint64_t token) {
   return guarded([&]() -> int {
     OpenFile* file = file_of(handle);
     Client& client = *file->client;
-    return static_cast<int>(run(client, "unlock", file->path, [&] { return client.unlock(file, token); }));
+    return static_cast<int>(
+        run(client, "unlock", file->path, [&] { return client.unlock(file, token); }));
   });
 }
 
-int benchfs_pointer_add(benchfs_file_t* file, std::uint64_t key, std::int64_t delta, std::int64_t* before) {
+int benchfs_pointer_add(benchfs_file_t* file, std::uint64_t key, std::int64_t delta,
+                        std::int64_t* before) {
   return pointer_call(file, key, delta, wire::SharedPointer::kAdd, before);
 }
 int benchfs_pointer_set(benchfs_file_t* file, std::uint64_t key, std::int64_t value) {

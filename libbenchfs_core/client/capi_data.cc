@@ -7,7 +7,9 @@ using namespace benchfs::capi;
 namespace {
 
 enum class Kind { read, write };
-constexpr const char* name_of(Kind kind) { return kind == Kind::read ? "read" : "write"; }
+constexpr const char* name_of(Kind kind) {
+  return kind == Kind::read ? "read" : "write";
+}
 
 /// Checks access and the totals; 0 or a negative errno with its text set.
 int check(const OpenFile* file, Kind kind, std::span<const benchfs_extent> extents,
@@ -22,7 +24,8 @@ int check(const OpenFile* file, Kind kind, std::span<const benchfs_extent> exten
     if (extent.offset > kFileBytesMax || extent.bytes > kFileBytesMax - extent.offset) {
       return refuse(EFBIG, "an extent ends beyond the largest file (2^62 bytes)");
     }
-    if (__builtin_add_overflow(file_bytes, extent.bytes, &file_bytes) || file_bytes > kFileBytesMax) {
+    if (__builtin_add_overflow(file_bytes, extent.bytes, &file_bytes) ||
+        file_bytes > kFileBytesMax) {
       return refuse(EINVAL, "the extents' total is too large");
     }
   }
@@ -36,9 +39,10 @@ int check(const OpenFile* file, Kind kind, std::span<const benchfs_extent> exten
   return 0;
 }
 
-Task<Outcome> transfer(Client& client, OpenFile* file, Kind kind, std::span<const benchfs_extent> extents,
-                       std::span<const iovec> memory) {
-  return kind == Kind::read ? client.read(file, extents, memory) : client.write(file, extents, memory);
+Task<Outcome> transfer(Client& client, OpenFile* file, Kind kind,
+                       std::span<const benchfs_extent> extents, std::span<const iovec> memory) {
+  return kind == Kind::read ? client.read(file, extents, memory)
+                            : client.write(file, extents, memory);
 }
 
 std::int64_t blocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_extent> extents,
@@ -63,7 +67,9 @@ int nonblocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_exten
     request->memory.assign(memory.begin(), memory.end());
     return start(
         std::move(request),
-        [&](Request& self) { return transfer(*file->client, file, kind, self.extents, self.memory); },
+        [&](Request& self) {
+          return transfer(*file->client, file, kind, self.extents, self.memory);
+        },
         out);
   });
 }
@@ -76,14 +82,15 @@ std::int64_t benchfs_pread(benchfs_file_t* file, void* buffer, size_t bytes, std
   return blocking(file, Kind::read, {&extent, 1}, {&memory, 1});
 }
 
-std::int64_t benchfs_pwrite(benchfs_file_t* file, const void* buffer, size_t bytes, std::uint64_t offset) {
+std::int64_t benchfs_pwrite(benchfs_file_t* file, const void* buffer, size_t bytes,
+                            std::uint64_t offset) {
   const benchfs_extent extent{offset, bytes};
   const iovec memory{const_cast<void*>(buffer), bytes};  // only read from
   return blocking(file, Kind::write, {&extent, 1}, {&memory, 1});
 }
 
-std::int64_t benchfs_read_list(benchfs_file_t* file, const struct benchfs_extent* extents, size_t n_extents,
-                               const struct iovec* memory, size_t n_memory) {
+std::int64_t benchfs_read_list(benchfs_file_t* file, const struct benchfs_extent* extents,
+                               size_t n_extents, const struct iovec* memory, size_t n_memory) {
   return blocking(file, Kind::read, {extents, n_extents}, {memory, n_memory});
 }
 
@@ -92,12 +99,14 @@ std::int64_t benchfs_write_list(benchfs_file_t* file, const struct benchfs_exten
   return blocking(file, Kind::write, {extents, n_extents}, {memory, n_memory});
 }
 
-int benchfs_read_list_start(benchfs_file_t* file, const struct benchfs_extent* extents, size_t n_extents,
-                            const struct iovec* memory, size_t n_memory, benchfs_request_t** request) {
+int benchfs_read_list_start(benchfs_file_t* file, const struct benchfs_extent* extents,
+                            size_t n_extents, const struct iovec* memory, size_t n_memory,
+                            benchfs_request_t** request) {
   return nonblocking(file, Kind::read, {extents, n_extents}, {memory, n_memory}, request);
 }
 
-int benchfs_write_list_start(benchfs_file_t* file, const struct benchfs_extent* extents, size_t n_extents,
-                             const struct iovec* memory, size_t n_memory, benchfs_request_t** request) {
+int benchfs_write_list_start(benchfs_file_t* file, const struct benchfs_extent* extents,
+                             size_t n_extents, const struct iovec* memory, size_t n_memory,
+                             benchfs_request_t** request) {
   return nonblocking(file, Kind::write, {extents, n_extents}, {memory, n_memory}, request);
 }

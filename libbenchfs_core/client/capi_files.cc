@@ -43,11 +43,13 @@ std::optional<OpenFlags> take_flags(int flags) {
 int check_open(const char* path, int flags, std::uint64_t chunk_bytes) {
   const std::string shown = path == nullptr ? "" : path;
   if (!take_flags(flags)) {
-    return set_error(EINVAL, "open benchfs:" + shown + ": flags other than access mode, O_CREAT, O_EXCL, "
-                                                       "O_TRUNC are not supported");
+    return set_error(EINVAL, "open benchfs:" + shown +
+                                 ": flags other than access mode, O_CREAT, O_EXCL, "
+                                 "O_TRUNC are not supported");
   }
   if (chunk_bytes != 0 && !valid_chunk_bytes(chunk_bytes)) {
-    return set_error(EINVAL, "open benchfs:" + shown + ": chunk size " + std::to_string(chunk_bytes) +
+    return set_error(EINVAL, "open benchfs:" + shown + ": chunk size " +
+                                 std::to_string(chunk_bytes) +
                                  " is not a power of two from 65536 to 134217728");
   }
   return 0;
@@ -56,8 +58,8 @@ int check_open(const char* path, int flags, std::uint64_t chunk_bytes) {
 Task<Outcome> open_into(Client* client, std::string path, OpenFlags flags, std::uint32_t mode,
                         std::uint64_t chunk_bytes, benchfs_file_t** out) {
   if (chunk_bytes == 0) chunk_bytes = client->config().chunk_bytes;
-  BFS_CO_TRY(file, co_await client->open(std::move(path), flags.wire, flags.readable, flags.writable,
-                                         mode & 07777, chunk_bytes));
+  BFS_CO_TRY(file, co_await client->open(std::move(path), flags.wire, flags.readable,
+                                         flags.writable, mode & 07777, chunk_bytes));
   *out = handle_of(file);
   co_return 0;
 }
@@ -96,7 +98,8 @@ int on_path(benchfs_t* fs, const char* operation, const char* path, Make make) {
     int error = 0;
     auto canonical = take_path(client, operation, path, error);
     if (!canonical) return error;
-    return static_cast<int>(run(client, operation, *canonical, [&] { return make(client, *canonical); }));
+    return static_cast<int>(
+        run(client, operation, *canonical, [&] { return make(client, *canonical); }));
   });
 }
 
@@ -110,7 +113,8 @@ int on_path_start(benchfs_t* fs, const char* operation, const char* path, Make m
     auto canonical = take_path(client, operation, path, error);
     if (!canonical) return error;
     auto request = std::make_unique<Request>(client, operation, std::move(*canonical));
-    return start(std::move(request), [&](Request& self) { return make(client, self.path); }, out);
+    return start(
+        std::move(request), [&](Request& self) { return make(client, self.path); }, out);
   });
 }
 
@@ -124,13 +128,15 @@ int on_file(benchfs_file_t* handle, const char* operation, Make make) {
 }
 
 template <class Make>
-int on_file_start(benchfs_file_t* handle, const char* operation, Make make, benchfs_request_t** out) {
+int on_file_start(benchfs_file_t* handle, const char* operation, Make make,
+                  benchfs_request_t** out) {
   return guarded([&]() -> int {
     OpenFile* file = file_of(handle);
     Client& client = *file->client;
     auto request = std::make_unique<Request>(client, operation, file->path);
     request->file = file;
-    return start(std::move(request), [&](Request&) { return make(client, file); }, out);
+    return start(
+        std::move(request), [&](Request&) { return make(client, file); }, out);
   });
 }
 
@@ -142,13 +148,14 @@ int check_close(OpenFile* file) {
 }
 
 int not_writable(const OpenFile* file, const char* operation) {
-  return set_error(EBADF, std::string(operation) + " benchfs:" + file->path + ": not open for writing");
+  return set_error(EBADF,
+                   std::string(operation) + " benchfs:" + file->path + ": not open for writing");
 }
 
 }  // namespace
 
-int benchfs_open(benchfs_t* fs, const char* path, int flags, std::uint32_t mode, std::uint64_t chunk_bytes,
-                 benchfs_file_t** file) {
+int benchfs_open(benchfs_t* fs, const char* path, int flags, std::uint32_t mode,
+                 std::uint64_t chunk_bytes, benchfs_file_t** file) {
   if (const int error = check_open(path, flags, chunk_bytes); error != 0) return error;
   return on_path(fs, "open", path, [&](Client& client, const std::string& canonical) {
     return open_into(&client, canonical, *take_flags(flags), mode, chunk_bytes, file);
@@ -156,7 +163,8 @@ int benchfs_open(benchfs_t* fs, const char* path, int flags, std::uint32_t mode,
 }
 
 int benchfs_open_start(benchfs_t* fs, const char* path, int flags, std::uint32_t mode,
-                       std::uint64_t chunk_bytes, benchfs_file_t** file, benchfs_request_t** request) {
+                       std::uint64_t chunk_bytes, benchfs_file_t** file,
+                       benchfs_request_t** request) {
   if (const int error = check_open(path, flags, chunk_bytes); error != 0) return error;
   return on_path_start(
       fs, "open", path,
@@ -182,7 +190,8 @@ int benchfs_close_start(benchfs_file_t* handle, benchfs_request_t** out) {
     if (const int error = check_close(file); error != 0) return error;
     Client& client = *file->client;
     auto request = std::make_unique<Request>(client, "close", file->path);
-    return start(std::move(request), [&](Request&) { return client.close(file); }, out);
+    return start(
+        std::move(request), [&](Request&) { return client.close(file); }, out);
   });
 }
 
@@ -205,8 +214,9 @@ int benchfs_import(benchfs_t* fs, const void* blob, size_t bytes, int flags, ben
     FileHandle head{};
     if (bytes >= sizeof(head)) std::memcpy(&head, blob, sizeof(head));
     const auto access = take_flags(flags & O_ACCMODE);
-    if (bytes < sizeof(head) || head.magic != kHandleMagic || head.path_bytes != bytes - sizeof(head) ||
-        head.path_bytes > kPathBytesMax || !valid_chunk_bytes(head.chunk_bytes) || !access) {
+    if (bytes < sizeof(head) || head.magic != kHandleMagic ||
+        head.path_bytes != bytes - sizeof(head) || head.path_bytes > kPathBytesMax ||
+        !valid_chunk_bytes(head.chunk_bytes) || !access) {
       return set_error(EINVAL, "import: not a file handle of this version");
     }
     if (head.cluster_id != client.cluster().cluster_id) {
@@ -221,13 +231,15 @@ int benchfs_import(benchfs_t* fs, const void* blob, size_t bytes, int flags, ben
 }
 
 int benchfs_unlink(benchfs_t* fs, const char* path) {
-  return on_path(fs, "unlink", path,
-                 [](Client& client, const std::string& canonical) { return client.unlink(canonical); });
+  return on_path(fs, "unlink", path, [](Client& client, const std::string& canonical) {
+    return client.unlink(canonical);
+  });
 }
 int benchfs_unlink_start(benchfs_t* fs, const char* path, benchfs_request_t** request) {
   return on_path_start(
       fs, "unlink", path,
-      [](Client& client, const std::string& canonical) { return client.unlink(canonical); }, request);
+      [](Client& client, const std::string& canonical) { return client.unlink(canonical); },
+      request);
 }
 
 int benchfs_mkdir(benchfs_t* fs, const char* path, std::uint32_t mode) {
@@ -235,10 +247,13 @@ int benchfs_mkdir(benchfs_t* fs, const char* path, std::uint32_t mode) {
     return client.mkdir(canonical, mode & 07777);
   });
 }
-int benchfs_mkdir_start(benchfs_t* fs, const char* path, std::uint32_t mode, benchfs_request_t** request) {
+int benchfs_mkdir_start(benchfs_t* fs, const char* path, std::uint32_t mode,
+                        benchfs_request_t** request) {
   return on_path_start(
       fs, "mkdir", path,
-      [&](Client& client, const std::string& canonical) { return client.mkdir(canonical, mode & 07777); },
+      [&](Client& client, const std::string& canonical) {
+        return client.mkdir(canonical, mode & 07777);
+      },
       request);
 }
 
@@ -251,13 +266,16 @@ int benchfs_stat_start(benchfs_t* fs, const char* path, struct benchfs_stat* st,
                        benchfs_request_t** request) {
   return on_path_start(
       fs, "stat", path,
-      [&](Client& client, const std::string& canonical) { return stat_into(&client, canonical, st); },
+      [&](Client& client, const std::string& canonical) {
+        return stat_into(&client, canonical, st);
+      },
       request);
 }
 
 int benchfs_fstat(benchfs_file_t* file, struct benchfs_stat* st) {
-  return on_file(file, "stat",
-                 [&](Client& client, OpenFile* open) { return fstat_into(&client, open->inode, st); });
+  return on_file(file, "stat", [&](Client& client, OpenFile* open) {
+    return fstat_into(&client, open->inode, st);
+  });
 }
 
 int benchfs_truncate(benchfs_t* fs, const char* path, std::uint64_t size) {
@@ -298,13 +316,21 @@ int benchfs_sync_start(benchfs_file_t* file, benchfs_request_t** request) {
 }
 
 int benchfs_flush_size(benchfs_file_t* file) {
-  return on_file(file, "flush", [](Client& client, OpenFile* open) { return client.flush_size(open); });
+  return on_file(file, "flush",
+                 [](Client& client, OpenFile* open) { return client.flush_size(open); });
 }
 int benchfs_flush_size_start(benchfs_file_t* file, benchfs_request_t** request) {
   return on_file_start(
-      file, "flush", [](Client& client, OpenFile* open) { return client.flush_size(open); }, request);
+      file, "flush", [](Client& client, OpenFile* open) { return client.flush_size(open); },
+      request);
 }
 
-const char* benchfs_path(const benchfs_file_t* file) { return file_of(file)->path.c_str(); }
-benchfs_t* benchfs_session(const benchfs_file_t* file) { return handle_of(file_of(file)->client); }
-std::uint64_t benchfs_chunk_bytes(const benchfs_file_t* file) { return file_of(file)->chunk_bytes; }
+const char* benchfs_path(const benchfs_file_t* file) {
+  return file_of(file)->path.c_str();
+}
+benchfs_t* benchfs_session(const benchfs_file_t* file) {
+  return handle_of(file_of(file)->client);
+}
+std::uint64_t benchfs_chunk_bytes(const benchfs_file_t* file) {
+  return file_of(file)->chunk_bytes;
+}

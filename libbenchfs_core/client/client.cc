@@ -36,7 +36,8 @@ std::expected<ClientConfig, std::string> settings(const char* cluster) {
   return config;
 }
 
-/// "lo" when every server is on this host's loopback: then nothing of the client listens outside either.
+/// "lo" when every server is on this host's loopback: then nothing of the client listens outside
+/// either.
 std::string net_device(const ClusterInfo& cluster) {
   for (const auto& server : cluster.servers) {
     if (!server.bootstrap_host.starts_with("127.") && server.bootstrap_host != "::1") return {};
@@ -82,17 +83,19 @@ std::expected<std::unique_ptr<Client>, Client::ConnectError> Client::connect(con
   options.credits = static_cast<std::uint32_t>(config->credits);
   options.checksum = config->checksum == ChecksumMode::wire;
   Loop& running = *client->loop_;
-  client->caller_ = std::make_unique<Caller>(
-      *client->fabric_, options, client->cluster_->servers,
-      [&running](ServerRecord server, std::uint32_t timeout_ms) {
-        return probe(running, server.bootstrap_host, server.bootstrap_port, server.instance, timeout_ms);
-      });
+  client->caller_ =
+      std::make_unique<Caller>(*client->fabric_, options, client->cluster_->servers,
+                               [&running](ServerRecord server, std::uint32_t timeout_ms) {
+                                 return probe(running, server.bootstrap_host, server.bootstrap_port,
+                                              server.instance, timeout_ms);
+                               });
   client->caller_->set_epoch(client->cluster_->epoch);
   if (auto opened = client->caller_->open(); !opened) {
     return refuse(to_errno(opened.error().code), "UCX refuses active messages");
   }
   // A transfer may have a batch open for every server: bounded together.
-  const std::size_t share = std::max<std::size_t>(64 << 10, kBatchesTotalMax / client->caller_->servers());
+  const std::size_t share =
+      std::max<std::size_t>(64 << 10, kBatchesTotalMax / client->caller_->servers());
   client->batch_bytes_max_ =
       static_cast<std::uint32_t>(std::min<std::size_t>(config->rpc_bytes_max, share));
   client->staging_.set_size(config->list_max * sizeof(wire::Piece) + client->batch_bytes_max_);
@@ -105,9 +108,13 @@ Client::~Client() {
   loop_->run(caller_->close());
 }
 
-Client::Lock::Lock(Client& client) : client_(client), scope_(*client.loop_) { client.acquire(); }
+Client::Lock::Lock(Client& client) : client_(client), scope_(*client.loop_) {
+  client.acquire();
+}
 
-Client::Lock::~Lock() { client_.mutex_.unlock(); }
+Client::Lock::~Lock() {
+  client_.mutex_.unlock();
+}
 
 void Client::acquire() {
   if (mutex_.try_lock()) return;

@@ -39,7 +39,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// The session's lock, held while a thread is inside. A thread that wants in wakes one that sleeps.
+  /// The session's lock, held while a thread is inside. A thread that wants in wakes one that
+  /// sleeps.
   class Lock {
    public:
     explicit Lock(Client& client);
@@ -51,8 +52,9 @@ class Client {
     Client& client_;
     Loop::Scope scope_;
   };
-  /// Runs the task to its end, with the lock held by the caller. One thread drives the loop; others that
-  /// wait meanwhile sleep until the driver finds their task done, or leaves the loop to one of them.
+  /// Runs the task to its end, with the lock held by the caller. One thread drives the loop; others
+  /// that wait meanwhile sleep until the driver finds their task done, or leaves the loop to one of
+  /// them.
   template <class T>
   T run(Task<T> task) {
     run_until_done(task);
@@ -66,9 +68,10 @@ class Client {
   bool turn() { return loop_->turn(); }
 
   // ---- operations; paths are canonical ----
-  Task<Result<OpenFile*>> open(std::string path, std::uint32_t wire_flags, bool readable, bool writable,
-                               std::uint32_t mode, std::uint64_t chunk_bytes);
-  OpenFile* adopt(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable, bool writable);
+  Task<Result<OpenFile*>> open(std::string path, std::uint32_t wire_flags, bool readable,
+                               bool writable, std::uint32_t mode, std::uint64_t chunk_bytes);
+  OpenFile* adopt(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable,
+                  bool writable);
   /// Frees the file, whatever the outcome.
   Task<Outcome> close(OpenFile* file);
   Task<Outcome> unlink(std::string path);
@@ -81,7 +84,8 @@ class Client {
   Task<Outcome> truncate(std::string path, std::uint64_t size);
   Task<Outcome> flush_size(OpenFile* file);
   Task<Outcome> sync(OpenFile* file);
-  Task<Outcome> read(OpenFile* file, std::span<const benchfs_extent> extents, std::span<const iovec> memory);
+  Task<Outcome> read(OpenFile* file, std::span<const benchfs_extent> extents,
+                     std::span<const iovec> memory);
   Task<Outcome> write(OpenFile* file, std::span<const benchfs_extent> extents,
                       std::span<const iovec> memory);
   /// Bytes [first, last] of the file, from its home. `token` tells the locks of this session apart.

@@ -1,12 +1,12 @@
-// Coordination between clients, all of it on the file's home server: byte-range locks and shared file
-// pointers.
+// Coordination between clients, all of it on the file's home server: byte-range locks and shared
+// file pointers.
 #include "client/client.hpp"
 #include "placement/slot_map.hpp"
 
 namespace benchfs {
 
-Task<Outcome> Client::lock(OpenFile* file, std::uint64_t first, std::uint64_t last, std::uint32_t mode,
-                           std::uint64_t token) {
+Task<Outcome> Client::lock(OpenFile* file, std::uint64_t first, std::uint64_t last,
+                           std::uint32_t mode, std::uint64_t token) {
   const wire::Lock::Request request{file->inode, token, first, last, mode, 0};
   const auto answer = co_await caller_->call<wire::Lock>(map().home(file->inode), request);
   if (answer) co_return 0;

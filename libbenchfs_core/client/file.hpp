@@ -29,7 +29,9 @@ struct OpenFile {
   /// There was a create or a size change since the last sync.
   bool metadata_dirty = false;
 
-  std::uint32_t chunk_shift() const { return static_cast<std::uint32_t>(std::countr_zero(chunk_bytes)); }
+  std::uint32_t chunk_shift() const {
+    return static_cast<std::uint32_t>(std::countr_zero(chunk_bytes));
+  }
 };
 
 }  // namespace benchfs

@@ -1,7 +1,8 @@
 // Namespace operations: path resolution, open, close, unlink, mkdir, stat, sizes, sync.
 //
-// An entry (parent inode, name) lives on the owner of its slot, an inode at its home. Create and stat of
-// a file whose entry was not renamed are therefore one call beyond the lookup of its directories.
+// An entry (parent inode, name) lives on the owner of its slot, an inode at its home. Create and
+// stat of a file whose entry was not renamed are therefore one call beyond the lookup of its
+// directories.
 #include <sys/stat.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Staging buffers for list I/O: small pieces are packed into one message per server. The last buffer
-// given back is the first used again, so it is warm in the cache.
+// Staging buffers for list I/O: small pieces are packed into one message per server. The last
+// buffer given back is the first used again, so it is warm in the cache.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -16,7 +16,8 @@ class StagingPool {
   class Lease {
    public:
     Lease() = default;
-    Lease(StagingPool* pool, std::unique_ptr<std::byte[]> data) : pool_(pool), data_(std::move(data)) {}
+    Lease(StagingPool* pool, std::unique_ptr<std::byte[]> data)
+        : pool_(pool), data_(std::move(data)) {}
     Lease(Lease&& other) noexcept = default;
     Lease& operator=(Lease&& other) noexcept {
       give_back();
@@ -29,7 +30,8 @@ class StagingPool {
 
    private:
     void give_back() {
-      if (data_ != nullptr && pool_->free_.size() < kKeptMax) pool_->free_.push_back(std::move(data_));
+      if (data_ != nullptr && pool_->free_.size() < kKeptMax)
+        pool_->free_.push_back(std::move(data_));
       data_.reset();
     }
     StagingPool* pool_ = nullptr;

@@ -1,8 +1,10 @@
-// The data path: a list of file extents and memory segments, cut by chunk, sent to all owners at once.
+// The data path: a list of file extents and memory segments, cut by chunk, sent to all owners at
+// once.
 //
-// Large pieces go from and to the caller's memory, one message each, without a copy. Small ones are packed
-// into one message per server and batch: 175,000 messages of 4 bytes each are what a server drowns in.
-// A read asks for the file's size only if an owner had less than was asked for: what is there is there.
+// Large pieces go from and to the caller's memory, one message each, without a copy. Small ones are
+// packed into one message per server and batch: 175,000 messages of 4 bytes each are what a server
+// drowns in. A read asks for the file's size only if an owner had less than was asked for: what is
+// there is there.
 #include "client/transfer.hpp"
 
 #include <algorithm>
@@ -19,7 +21,8 @@ constexpr std::size_t kWindowMin = 16;
 constexpr std::size_t kWindowMax = 256;
 
 std::size_t window_of(const Client& client, std::size_t servers) {
-  return std::clamp(static_cast<std::size_t>(client.config().credits) * servers, kWindowMin, kWindowMax);
+  return std::clamp(static_cast<std::size_t>(client.config().credits) * servers, kWindowMin,
+                    kWindowMax);
 }
 
 /// Bytes of [offset, offset + bytes) that lie before `size`.
@@ -47,9 +50,9 @@ PieceCursor::Piece PieceCursor::next(std::uint64_t chunk_bytes, std::size_t byte
   const iovec& segment = memory_.front();
   const std::uint64_t offset = extent.offset + extent_done_;
   const std::uint64_t left_in_chunk = chunk_bytes - (offset & (chunk_bytes - 1));
-  const std::uint64_t bytes = std::min({extent.bytes - extent_done_, left_in_chunk,
-                                        std::uint64_t{segment.iov_len - segment_done_},
-                                        std::uint64_t{bytes_max}});
+  const std::uint64_t bytes =
+      std::min({extent.bytes - extent_done_, left_in_chunk,
+                std::uint64_t{segment.iov_len - segment_done_}, std::uint64_t{bytes_max}});
   const Piece piece{offset, static_cast<std::size_t>(bytes),
                     static_cast<std::byte*>(segment.iov_base) + segment_done_};
   extent_done_ += bytes;
@@ -66,16 +69,20 @@ Transfer::Transfer(Client& client, OpenFile& file, Direction direction)
       direction_(direction),
       window_(window_of(client, client.caller().servers())) {}
 
-Transfer::~Transfer() { BFS_ASSERT(gate_.inside() == 0); }
+Transfer::~Transfer() {
+  BFS_ASSERT(gate_.inside() == 0);
+}
 
-Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents, std::span<const iovec> memory) {
+Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
+                            std::span<const iovec> memory) {
   std::uint64_t total = 0;
   std::uint64_t end = 0;
   for (const benchfs_extent& extent : extents) {
     total += extent.bytes;
     if (extent.bytes > 0) end = std::max(end, extent.offset + extent.bytes);
   }
-  if (direction_ == Direction::write && end > file_.chunk_bytes && !file_.spread) mark_spread().detach();
+  if (direction_ == Direction::write && end > file_.chunk_bytes && !file_.spread)
+    mark_spread().detach();
 
   const bool contiguous = extents.size() == 1 && memory.size() == 1;
   const std::uint32_t shift = file_.chunk_shift();
@@ -121,7 +128,8 @@ bool Transfer::full(const Batch& batch, const PieceCursor::Piece& piece) const {
          batch.memory.size() >= 4 * client_.config().list_max;
 }
 
-void Transfer::pack(std::unique_ptr<Batch>& batch, ServerIndex server, const PieceCursor::Piece& piece) {
+void Transfer::pack(std::unique_ptr<Batch>& batch, ServerIndex server,
+                    const PieceCursor::Piece& piece) {
   if (batch == nullptr) {
     batch = std::make_unique<Batch>();
     batch->server = server;
@@ -138,7 +146,8 @@ void Transfer::pack(std::unique_ptr<Batch>& batch, ServerIndex server, const Pie
   const std::uint64_t chunk_mask = file_.chunk_bytes - 1;
   if (!batch->table.empty()) {
     wire::Piece& last = batch->table.back();
-    const bool adjacent = last.offset + last.bytes == piece.offset && (piece.offset & chunk_mask) != 0;
+    const bool adjacent =
+        last.offset + last.bytes == piece.offset && (piece.offset & chunk_mask) != 0;
     if (adjacent) {
       last.bytes += bytes;
       return;
@@ -208,9 +217,12 @@ Task<void> Transfer::write_batch(Batch& batch) {
     payload_bytes += table_bytes;
     std::memcpy(first, batch.table.data(), table_bytes);
   }
-  const wire::Write::Request request{
-      file_.inode,         batch.table[0].offset, static_cast<std::uint32_t>(batch.bytes),
-      static_cast<std::uint32_t>(pieces), file_.chunk_shift(), 0};
+  const wire::Write::Request request{file_.inode,
+                                     batch.table[0].offset,
+                                     static_cast<std::uint32_t>(batch.bytes),
+                                     static_cast<std::uint32_t>(pieces),
+                                     file_.chunk_shift(),
+                                     0};
   const std::span<const std::byte> payload{first, payload_bytes};
   const auto answer = co_await client_.caller().call<wire::Write>(batch.server, request, payload);
   took(batch.server, answer ? nullptr : &answer.error());
@@ -222,10 +234,14 @@ Task<void> Transfer::read_batch(Batch& batch) {
   const std::size_t pieces = batch.table.size() == 1 ? 0 : batch.table.size();
   std::span<const std::byte> table;
   if (pieces > 0) table = std::as_bytes(std::span{batch.table});
-  const wire::Read::Request request{
-      file_.inode,         batch.table[0].offset, static_cast<std::uint32_t>(batch.bytes),
-      static_cast<std::uint32_t>(pieces), file_.chunk_shift(), 0};
-  const auto answer = co_await client_.caller().call<wire::Read>(batch.server, request, table, into);
+  const wire::Read::Request request{file_.inode,
+                                    batch.table[0].offset,
+                                    static_cast<std::uint32_t>(batch.bytes),
+                                    static_cast<std::uint32_t>(pieces),
+                                    file_.chunk_shift(),
+                                    0};
+  const auto answer =
+      co_await client_.caller().call<wire::Read>(batch.server, request, table, into);
   if (answer) {
     std::uint64_t data_end = answer->body.data_end;
     if (pieces == 0 && answer->payload_bytes < batch.bytes) {
@@ -237,8 +253,7 @@ Task<void> Transfer::read_batch(Batch& batch) {
 }
 
 void Transfer::unpack(const Batch& batch, std::uint64_t data_end) {
-  const std::byte* from =
-      batch.staging.data() + client_.config().list_max * sizeof(wire::Piece);
+  const std::byte* from = batch.staging.data() + client_.config().list_max * sizeof(wire::Piece);
   auto piece = batch.table.begin();
   std::uint64_t in_piece = 0;
   for (const iovec& segment : batch.memory) {

@@ -1,5 +1,5 @@
-// One read or write of many extents: cut by chunk and owner, packed or passed through, sent to all owners
-// at once. Private to client/.
+// One read or write of many extents: cut by chunk and owner, packed or passed through, sent to all
+// owners at once. Private to client/.
 #pragma once
 #include <sys/uio.h>
 
@@ -53,9 +53,9 @@ class Transfer {
   /// Small pieces for one server, packed into one message.
   struct Batch {
     ServerIndex server = 0;
-    StagingPool::Lease staging;        ///< room for the table, then the data
-    std::vector<wire::Piece> table;    ///< adjacent pieces are one
-    std::vector<iovec> memory;         ///< where the packed data comes from or goes to
+    StagingPool::Lease staging;      ///< room for the table, then the data
+    std::vector<wire::Piece> table;  ///< adjacent pieces are one
+    std::vector<iovec> memory;       ///< where the packed data comes from or goes to
     std::size_t bytes = 0;
   };
   /// A part of a piece that its owner does not have: a hole, or beyond the end of the file.

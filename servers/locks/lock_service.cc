@@ -1,5 +1,5 @@
-// The coordination messages: waiting for a lock is a coroutine that the table wakes, or its deadline, or
-// the end of its session.
+// The coordination messages: waiting for a lock is a coroutine that the table wakes, or its
+// deadline, or the end of its session.
 #include "locks/lock_service.hpp"
 
 #include <algorithm>
@@ -33,7 +33,8 @@ void LockService::add_to(Dispatcher& dispatcher) {
 Task<void> LockService::lock(Incoming incoming) {
   const auto request = incoming.body<wire::Lock>();
   const std::uint64_t session = incoming.session().id;
-  const bool mode_known = request.mode == wire::Lock::kShared || request.mode == wire::Lock::kExclusive;
+  const bool mode_known =
+      request.mode == wire::Lock::kShared || request.mode == wire::Lock::kExclusive;
   if (!mode_known) {
     co_await incoming.fail(Errc::bad_message);
     co_return;
@@ -59,11 +60,13 @@ Task<void> LockService::lock(Incoming incoming) {
     co_return;
   }
   if (!wait->over.is_set()) {
-    // Answer before the caller gives up: a tenth of its time, at least a few milliseconds, for the way.
+    // Answer before the caller gives up: a tenth of its time, at least a few milliseconds, for the
+    // way.
     const std::int64_t given_ms = incoming.header().deadline_ms;
     const std::int64_t limit_ns = (given_ms - std::max<std::int64_t>(given_ms / 10, 5)) * kMs;
     const InodeId inode = request.inode;
-    const Loop::Timeout timeout(loop_, limit_ns, [this, inode, owner] { table_.release(inode, owner); });
+    const Loop::Timeout timeout(loop_, limit_ns,
+                                [this, inode, owner] { table_.release(inode, owner); });
     co_await wait->over.wait();
   }
   if (wait->granted) {

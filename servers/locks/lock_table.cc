@@ -11,11 +11,12 @@ Status LockTable::request(InodeId inode, LockOwner owner, LockMode mode, std::ui
                           std::uint64_t last, Outcome outcome) {
   if (first > last) return fail(Errc::invalid);
   Queue& queue = files_[inode];
-  const bool in_use =
-      std::any_of(queue.begin(), queue.end(), [&](const Lock& lock) { return lock.owner == owner; });
+  const bool in_use = std::any_of(queue.begin(), queue.end(),
+                                  [&](const Lock& lock) { return lock.owner == owner; });
   if (in_use) return fail(Errc::exists);
   Lock lock{owner, mode, first, last, false, std::move(outcome)};
-  lock.held = std::none_of(queue.begin(), queue.end(), [&](const Lock& one) { return conflict(one, lock); });
+  lock.held = std::none_of(queue.begin(), queue.end(),
+                           [&](const Lock& one) { return conflict(one, lock); });
   queue.push_back(std::move(lock));
   sessions_[owner.session].push_back(inode);
   ++size_;
@@ -29,7 +30,8 @@ Status LockTable::request(InodeId inode, LockOwner owner, LockMode mode, std::ui
 void LockTable::collect_grants(Queue& queue, Calls& calls) {
   for (auto at = queue.begin(); at != queue.end(); ++at) {
     if (at->held) continue;
-    const bool free = std::none_of(queue.begin(), at, [&](const Lock& one) { return conflict(one, *at); });
+    const bool free =
+        std::none_of(queue.begin(), at, [&](const Lock& one) { return conflict(one, *at); });
     if (!free) continue;
     at->held = true;
     calls.emplace_back(at->outcome, true);
@@ -51,7 +53,8 @@ bool LockTable::release(InodeId inode, LockOwner owner) {
   const auto file = files_.find(inode);
   if (file == files_.end()) return false;
   Queue& queue = file->second;
-  const auto lock = std::find_if(queue.begin(), queue.end(), [&](const Lock& one) { return one.owner == owner; });
+  const auto lock =
+      std::find_if(queue.begin(), queue.end(), [&](const Lock& one) { return one.owner == owner; });
   if (lock == queue.end()) return false;
   Calls calls;
   remove(inode, queue, lock, calls);

@@ -47,7 +47,8 @@ std::int64_t SharedPointers::forget(InodeId inode, std::uint64_t key) {
 }
 
 void SharedPointers::forget_file(InodeId inode) {
-  for (auto at = pointers_.lower_bound({inode, 0}); at != pointers_.end() && at->first.first == inode;) {
+  for (auto at = pointers_.lower_bound({inode, 0});
+       at != pointers_.end() && at->first.first == inode;) {
     used_.erase(at->second.used);
     at = pointers_.erase(at);
   }

@@ -1,7 +1,7 @@
-// Shared file pointers (MPI-4.0 section 14.4.4) of the files whose home is this server: one number per
-// file and collective open, in memory. A pointer lives until it is forgotten at close, its file is
-// removed, or more than `limit` are known and it is the one that was used least recently: the death of a
-// client that did not close leaves nothing behind for good.
+// Shared file pointers (MPI-4.0 section 14.4.4) of the files whose home is this server: one number
+// per file and collective open, in memory. A pointer lives until it is forgotten at close, its file
+// is removed, or more than `limit` are known and it is the one that was used least recently: the
+// death of a client that did not close leaves nothing behind for good.
 #pragma once
 #include <cstdint>
 #include <list>
@@ -17,8 +17,8 @@ class SharedPointers {
  public:
   explicit SharedPointers(std::size_t limit = 1 << 20) : limit_(limit) {}
 
-  /// Value before `delta` was added. Errors: range, if the pointer would become negative or pass the
-  /// largest file; it is unchanged then.
+  /// Value before `delta` was added. Errors: range, if the pointer would become negative or pass
+  /// the largest file; it is unchanged then.
   Result<std::int64_t> add(InodeId inode, std::uint64_t key, std::int64_t delta);
   /// The same for a new value.
   Result<std::int64_t> set(InodeId inode, std::uint64_t key, std::int64_t value);

@@ -48,7 +48,9 @@ TEST_SUITE("coordination") {
     CHECK(benchfs_close(file) == 0);
   }
 
-  TEST_CASE("locks: a session that ends frees its locks; more waits than credits do not block a release") {
+  TEST_CASE(
+      "locks: a session that ends frees its locks; more waits than credits do not block a "
+      "release") {
     Cluster cluster(1);
     Session waiter(cluster);
     benchfs_file_t* file = waiter.open("/f", O_RDWR | O_CREAT);

@@ -24,8 +24,8 @@ TEST_SUITE("data") {
     benchfs_file_t* out = writer.open("/f", O_WRONLY | O_CREAT, kChunk);
     benchfs_file_t* in = reader.open("/f", O_RDONLY);
     CHECK(benchfs_chunk_bytes(in) == kChunk);
-    for (const std::size_t bytes : {std::size_t{1}, std::size_t{7}, std::size_t{4095}, std::size_t{65536},
-                                    std::size_t{5'000'001}}) {
+    for (const std::size_t bytes : {std::size_t{1}, std::size_t{7}, std::size_t{4095},
+                                    std::size_t{65536}, std::size_t{5'000'001}}) {
       CAPTURE(bytes);
       const auto data = pattern(bytes, bytes);
       const std::uint64_t offset = bytes / 3;
@@ -39,7 +39,8 @@ TEST_SUITE("data") {
     CHECK(writer.stat("/f").size == 5'000'001 / 3 + 5'000'001);
   }
 
-  TEST_CASE("data: a read is short at the end of the file, and leaves the rest of the buffer alone") {
+  TEST_CASE(
+      "data: a read is short at the end of the file, and leaves the rest of the buffer alone") {
     Cluster cluster(2);
     Session session(cluster);
     benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
@@ -53,19 +54,23 @@ TEST_SUITE("data") {
     CHECK(benchfs_close(file) == 0);
   }
 
-  TEST_CASE("data: holes are zeros, wherever they lie, and a list read counts what is before the end") {
+  TEST_CASE(
+      "data: holes are zeros, wherever they lie, and a list read counts what is before the end") {
     Cluster cluster(2);
     Session session(cluster);
     benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
     const auto data = pattern(100, 1);
     REQUIRE(benchfs_pwrite(file, data.data(), 100, 5 * kChunk + 50) == 100);
     std::vector<unsigned char> back(6 * kChunk, 0xee);
-    REQUIRE(benchfs_pread(file, back.data(), back.size(), 0) == static_cast<std::int64_t>(5 * kChunk + 150));
-    CHECK(std::all_of(back.begin(), back.begin() + 5 * kChunk + 50, [](auto byte) { return byte == 0; }));
+    REQUIRE(benchfs_pread(file, back.data(), back.size(), 0) ==
+            static_cast<std::int64_t>(5 * kChunk + 150));
+    CHECK(std::all_of(back.begin(), back.begin() + 5 * kChunk + 50,
+                      [](auto byte) { return byte == 0; }));
     CHECK(std::memcmp(back.data() + 5 * kChunk + 50, data.data(), 100) == 0);
     CHECK(back[5 * kChunk + 150] == 0xee);
 
-    const benchfs_extent extents[] = {{10, 20}, {5 * kChunk + 140, 20}, {9 * kChunk, 5}, {kChunk - 3, 6}};
+    const benchfs_extent extents[] = {
+        {10, 20}, {5 * kChunk + 140, 20}, {9 * kChunk, 5}, {kChunk - 3, 6}};
     std::fill(back.begin(), back.end(), 0xee);
     const iovec memory[] = {{back.data(), 7}, {back.data() + 100, 44}};
     CHECK(benchfs_read_list(file, extents, 4, memory, 2) == 20 + 10 + 0 + 6);
@@ -98,12 +103,14 @@ TEST_SUITE("data") {
     Session other(cluster);
     benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
     const auto data = pattern(10 * kChunk, 2);
-    REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) == static_cast<std::int64_t>(data.size()));
+    REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) ==
+            static_cast<std::int64_t>(data.size()));
     REQUIRE(benchfs_ftruncate(file, 100) == 0);
     CHECK(other.stat("/f").size == 100);
     REQUIRE(benchfs_ftruncate(file, 10 * kChunk) == 0);
     std::vector<unsigned char> back(10 * kChunk, 0xee);
-    REQUIRE(benchfs_pread(file, back.data(), back.size(), 0) == static_cast<std::int64_t>(back.size()));
+    REQUIRE(benchfs_pread(file, back.data(), back.size(), 0) ==
+            static_cast<std::int64_t>(back.size()));
     CHECK(std::memcmp(back.data(), data.data(), 100) == 0);
     CHECK(std::all_of(back.begin() + 100, back.end(), [](auto byte) { return byte == 0; }));
     REQUIRE(benchfs_extend(file, 5) == 0);
@@ -154,12 +161,13 @@ TEST_SUITE("data") {
         done += bytes;
       }
       if (kind < 6) {
-        REQUIRE(benchfs_write_list(file, extents.data(), extents.size(), memory.data(), memory.size()) ==
-                static_cast<std::int64_t>(total));
+        REQUIRE(benchfs_write_list(file, extents.data(), extents.size(), memory.data(),
+                                   memory.size()) == static_cast<std::int64_t>(total));
         std::size_t from = 0;
         for (const auto& extent : extents) {
           if (extent.bytes == 0) continue;
-          if (model.size() < extent.offset + extent.bytes) model.resize(extent.offset + extent.bytes, 0);
+          if (model.size() < extent.offset + extent.bytes)
+            model.resize(extent.offset + extent.bytes, 0);
           std::copy_n(buffer.begin() + static_cast<std::ptrdiff_t>(from), extent.bytes,
                       model.begin() + static_cast<std::ptrdiff_t>(extent.offset));
           from += extent.bytes;
@@ -175,8 +183,8 @@ TEST_SUITE("data") {
             ++count;
           }
         }
-        REQUIRE(benchfs_read_list(file, extents.data(), extents.size(), memory.data(), memory.size()) ==
-                count);
+        REQUIRE(benchfs_read_list(file, extents.data(), extents.size(), memory.data(),
+                                  memory.size()) == count);
         REQUIRE(buffer == expected);
       }
     }
@@ -231,9 +239,9 @@ TEST_SUITE("data") {
           const auto data = pattern(10'000 + 100 * i, 1000 * t + i);
           std::vector<unsigned char> back(data.size());
           const std::uint64_t offset = t * 4 * kChunk + i;
-          const bool moved =
-              benchfs_pwrite(file, data.data(), data.size(), offset) > 0 &&
-              benchfs_pread(file, back.data(), back.size(), offset) == static_cast<std::int64_t>(back.size());
+          const bool moved = benchfs_pwrite(file, data.data(), data.size(), offset) > 0 &&
+                             benchfs_pread(file, back.data(), back.size(), offset) ==
+                                 static_cast<std::int64_t>(back.size());
           if (!moved || back != data) ++wrong;
         }
       });

@@ -1,5 +1,5 @@
-// Names through real servers: create, exclusive, directories, unlink with its data, handles, persistence
-// over a restart, and error texts.
+// Names through real servers: create, exclusive, directories, unlink with its data, handles,
+// persistence over a restart, and error texts.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,7 +49,8 @@ TEST_SUITE("namespace") {
     CHECK(try_open(session, "/no/g", O_RDWR | O_CREAT) == -ENOENT);
     CHECK(try_open(session, "/", O_RDONLY) == -EISDIR);
     CHECK(try_open(session, "", O_RDONLY) == -ENOENT);
-    CHECK(try_open(session, ("/" + std::string(256, 'x')).c_str(), O_RDWR | O_CREAT) == -ENAMETOOLONG);
+    CHECK(try_open(session, ("/" + std::string(256, 'x')).c_str(), O_RDWR | O_CREAT) ==
+          -ENAMETOOLONG);
     CHECK(try_open(session, ("/" + std::string(255, 'x')).c_str(), O_RDWR | O_CREAT) == 0);
     CHECK(try_open(session, "/a:b c\nd", O_RDWR | O_CREAT) == 0);
     CHECK(try_open(session, "/f", O_RDWR | O_APPEND) == -EINVAL);
@@ -136,12 +137,14 @@ TEST_SUITE("namespace") {
     CHECK(session.stat("/f").size == 0);
     REQUIRE(benchfs_ftruncate(file, data.size()) == 0);
     std::vector<unsigned char> back(data.size(), 0xee);
-    REQUIRE(benchfs_pread(file, back.data(), back.size(), 0) == static_cast<std::int64_t>(back.size()));
+    REQUIRE(benchfs_pread(file, back.data(), back.size(), 0) ==
+            static_cast<std::int64_t>(back.size()));
     CHECK(std::all_of(back.begin(), back.end(), [](auto one) { return one == 0; }));
     CHECK(benchfs_close(file) == 0);
   }
 
-  TEST_CASE("handles: a file opened once is used by other sessions, and a foreign blob is refused") {
+  TEST_CASE(
+      "handles: a file opened once is used by other sessions, and a foreign blob is refused") {
     Cluster cluster(2);
     Session first(cluster);
     Session second(cluster);
@@ -162,7 +165,8 @@ TEST_SUITE("namespace") {
     CHECK(benchfs_import(second, blob, 10, O_RDWR, &same) == -EINVAL);
     Cluster elsewhere(1);
     Session stranger(elsewhere);
-    CHECK(benchfs_import(stranger, blob, static_cast<std::size_t>(bytes), O_RDWR, &same) == -ESTALE);
+    CHECK(benchfs_import(stranger, blob, static_cast<std::size_t>(bytes), O_RDWR, &same) ==
+          -ESTALE);
     CHECK(benchfs_close(file) == 0);
   }
 
@@ -186,7 +190,8 @@ TEST_SUITE("namespace") {
     CHECK(session.stat("/d/f").size == data.size() + 123);
     benchfs_file_t* file = session.open("/d/f", O_RDONLY);
     std::vector<unsigned char> back(data.size());
-    REQUIRE(benchfs_pread(file, back.data(), back.size(), 123) == static_cast<std::int64_t>(back.size()));
+    REQUIRE(benchfs_pread(file, back.data(), back.size(), 123) ==
+            static_cast<std::int64_t>(back.size()));
     CHECK(back == data);
     CHECK(benchfs_close(file) == 0);
     benchfs_file_t* fresh = session.open("/new", O_RDWR | O_CREAT);

@@ -1,5 +1,5 @@
-// The lock table: conflicts, fairness, cancelling a wait, the end of a session, and a random run against
-// a model that checks that no two conflicting locks are held.
+// The lock table: conflicts, fairness, cancelling a wait, the end of a session, and a random run
+// against a model that checks that no two conflicting locks are held.
 #include "locks/lock_table.hpp"
 
 #include <doctest/doctest.h>
@@ -33,7 +33,8 @@ TEST_SUITE("lock_table") {
     CHECK(grants.order == std::vector<int>{1, 2, 3, 4, 5});
   }
 
-  TEST_CASE("conflicting requests are granted in the order they came, readers do not overtake a writer") {
+  TEST_CASE(
+      "conflicting requests are granted in the order they came, readers do not overtake a writer") {
     LockTable table;
     Grants grants;
     REQUIRE(table.request(kFile, {1, 1}, LockMode::shared, 0, 99, grants.note(1)).has_value());
@@ -115,8 +116,9 @@ TEST_SUITE("lock_table") {
         known->last = known->first + random.below(20);
         Known* self = known.get();
         all.push_back(std::move(known));
-        REQUIRE(table.request(kFile, self->owner, self->mode, self->first, self->last,
-                              [self](bool granted) { self->held = granted; })
+        REQUIRE(table
+                    .request(kFile, self->owner, self->mode, self->first, self->last,
+                             [self](bool granted) { self->held = granted; })
                     .has_value());
       } else if (!all.empty()) {
         const auto at = all.begin() + random.below(static_cast<std::uint32_t>(all.size()));
