@@ -20,6 +20,9 @@ namespace benchfs {
 namespace {
 
 constexpr std::int64_t kHandshakeMaxMs = 10'000;
+// Not at once: a socket that UCX 1.13 (and later) has given up, but that is still being emptied, must not
+// see the other side's end, or UCX uses freed memory there.
+constexpr std::int64_t kSupersededMs = 1'000;
 constexpr std::int64_t kReapNs = 2'000'000'000;
 constexpr std::int64_t kPauseMinNs = 100'000;
 constexpr std::int64_t kPauseMaxNs = 50'000'000;
@@ -281,7 +284,8 @@ Task<void> Dispatcher::authenticate(Incoming incoming) {
   session.authenticated = true;
   // It has come back: what it left in an earlier session waits for nobody.
   const std::uint64_t earlier = std::exchange(callers_[session.caller], session.id);
-  if (earlier != 0 && earlier != session.id) end_session(earlier, true);
+  const auto found = earlier != session.id ? sessions_.find(earlier) : sessions_.end();
+  if (found != sessions_.end()) found->second->superseded_ms = now_ms();
   const wire::Authenticate::Reply reply{options_.default_chunk_bytes, options_.rpc_bytes_max, 0};
   co_await incoming.reply<wire::Authenticate>(reply);
 }
@@ -333,6 +337,7 @@ bool Dispatcher::process_gone(const Session& session) const {
 bool Dispatcher::caller_is_gone(const Session& session) const {
   if (!session.authenticated) return now_ms() - session.opened_ms > kHandshakeMaxMs;
   if (!session.transfers.empty() && session.transfers.begin()->first < now_ns()) return true;
+  if (session.superseded_ms != 0 && now_ms() - session.superseded_ms > kSupersededMs) return true;
   return process_gone(session);
 }
 

@@ -28,6 +28,7 @@ struct Session {
   std::uint64_t host_id = 0;
   std::int64_t pid = 0;
   std::int64_t opened_ms = 0;
+  std::int64_t superseded_ms = 0;  ///< when its caller opened another one; 0: not yet
   std::uint32_t in_flight = 0;
   std::uint64_t caller = 0;  ///< hash of its address: equal for the sessions of one caller
   /// Transfers that wait for the caller, by deadline. One whose deadline passes ends the session.
