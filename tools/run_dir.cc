@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,15 @@ void end_servers(const std::string& registry, std::int64_t timeout_ms) {
   end_processes(state->started().processes(), timeout_ms, [](const EndedProcess&) {});
 }
 
+// The lock goes last: what could not be removed is found by the next run.
+std::expected<void, std::string> remove_run(const std::string& dir) {
+  for (const char* part : {"/registry", "/data", ""}) {
+    const auto removed = remove_tree(dir + part);
+    if (!removed) return removed;
+  }
+  return {};
+}
+
 Fd lock_of(const std::string& dir, int flags) {
   Fd fd(::open((dir + "/lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
   if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return Fd();
@@ -52,7 +62,7 @@ void remove_stale(const std::string& parent) {
     const Fd lock = lock_of(path, 0);
     if (!lock) continue;
     end_servers(path + "/registry", kStopMs);
-    const auto removed = remove_tree(path);
+    const auto removed = remove_run(path);
     if (removed)
       print_note(fmt::format("removed {}, which an earlier run had left", path));
     else
@@ -60,7 +70,7 @@ void remove_stale(const std::string& parent) {
   }
 }
 
-[[noreturn]] void guard(const RunDir& dir, Fd pipe) {
+[[noreturn]] void guard(const RunDir& dir, Fd pipe, Fd parent) {
   ::setsid();
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE}) ::signal(signal, SIG_IGN);
   ::prctl(PR_SET_NAME, "benchfs-guard");
@@ -74,9 +84,12 @@ void remove_stale(const std::string& parent) {
     if (message == 0) ::_exit(0);
     group = message;
   }
+  // The pipe closes a little before the parent's locks do.
+  pollfd gone{parent.get(), POLLIN, 0};
+  ::poll(&gone, 1, -1);
   if (group > 0) ::kill(-group, SIGTERM);
   end_servers(dir.registry(), kStopMs);
-  (void)remove_tree(dir.path());
+  (void)remove_run(dir.path());
   ::_exit(0);
 }
 
@@ -103,7 +116,7 @@ std::expected<RunDir, std::string> RunDir::make(const std::string& parent) {
 
 void RunDir::remove(std::int64_t stop_timeout_ms) {
   end_servers(registry(), stop_timeout_ms);
-  const auto removed = remove_tree(path_);
+  const auto removed = remove_run(path_);
   if (!removed) print_note(removed.error());
 }
 
@@ -113,13 +126,14 @@ std::expected<Guardian, std::string> Guardian::start(RunDir& dir) {
     return std::unexpected(fmt::format("cannot make a pipe: {}", ::strerror(errno)));
   Guardian guardian;
   Fd read_end(ends[0]);
+  Fd parent = open_pidfd(::getpid());
   guardian.pipe_ = Fd(ends[1]);
   guardian.pid_ = ::fork();
   if (guardian.pid_ < 0)
     return std::unexpected(fmt::format("cannot start a process: {}", ::strerror(errno)));
   if (guardian.pid_ == 0) {
     guardian.pipe_.reset();
-    guard(dir, std::move(read_end));
+    guard(dir, std::move(read_end), std::move(parent));
   }
   return guardian;
 }
