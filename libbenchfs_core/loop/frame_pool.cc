@@ -21,15 +21,21 @@ constexpr std::size_t kClasses = 32;  // frames up to 2 KiB
 struct FreeFrame {
   FreeFrame* next;
 };
-struct FreeLists {
-  std::array<FreeFrame*, kClasses> heads{};
-  ~FreeLists() {
-    for (FreeFrame* head : heads) {
+// Coroutines may run after the thread's objects have gone (a session closed at exit): what they use is
+// of types without destructor, and the pool is shut then.
+thread_local constinit std::array<FreeFrame*, kClasses> heads{};
+thread_local constinit bool shut = false;
+
+struct Shutter {
+  void open() {}
+  ~Shutter() {
+    shut = true;
+    for (FreeFrame*& head : heads) {
       while (head != nullptr) ::operator delete(std::exchange(head, head->next));
     }
   }
 };
-thread_local FreeLists free_lists;
+thread_local Shutter shutter;
 
 constexpr std::size_t class_of(std::size_t bytes) { return (bytes - 1) / kClassBytes; }
 
@@ -38,18 +44,19 @@ constexpr std::size_t class_of(std::size_t bytes) { return (bytes - 1) / kClassB
 void* frame_allocate(std::size_t bytes) {
   const std::size_t index = class_of(bytes);
   if (!kPooled || index >= kClasses) return ::operator new(bytes);
-  FreeFrame*& head = free_lists.heads[index];
+  FreeFrame*& head = heads[index];
   if (head == nullptr) return ::operator new((index + 1) * kClassBytes);
   return std::exchange(head, head->next);
 }
 
 void frame_free(void* frame, std::size_t bytes) noexcept {
   const std::size_t index = class_of(bytes);
-  if (!kPooled || index >= kClasses) {
+  if (!kPooled || index >= kClasses || shut) {
     ::operator delete(frame);
     return;
   }
-  FreeFrame*& head = free_lists.heads[index];
+  FreeFrame*& head = heads[index];
+  if (head == nullptr) shutter.open();  // makes it, so that it is there at the thread's end
   head = new (frame) FreeFrame{head};
 }
 

@@ -147,6 +147,25 @@ TEST_SUITE("frame pool") {
     }
   }
 
+  TEST_CASE("frame pool: serves also when the thread's objects are being destroyed") {
+    static int rounds = 0;
+    struct Late {
+      ~Late() {
+        for (int i = 0; i < 3; ++i, ++rounds) {
+          void* const frame = detail::frame_allocate(200);
+          detail::frame_free(frame, 200);
+        }
+      }
+    };
+    std::thread([] {
+      static thread_local Late late;  // made before the pool, so destroyed after it
+      (void)&late;
+      void* const frame = detail::frame_allocate(200);
+      detail::frame_free(frame, 200);
+    }).join();
+    CHECK(rounds == 3);
+  }
+
   TEST_CASE("frame pool: a frame may be freed by another thread than the one that took it") {
     std::vector<void*> frames;
     for (int i = 0; i < 1000; ++i) frames.push_back(detail::frame_allocate(256));
