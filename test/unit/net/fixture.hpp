@@ -405,6 +405,7 @@ class RawClient {
     BFS_ASSERT(endpoint.has_value());
     endpoint_ = std::move(*endpoint);
     session_ = 0;
+    failed_ = false;
   }
 
   Loop& loop_;
@@ -414,6 +415,97 @@ class RawClient {
   wire::Nonce nonce_{}, server_nonce_{};
   std::uint64_t session_ = 0, last_request_ = 0;
   bool failed_ = false;
+};
+
+/// Plays the server to a Caller: accepts its handshake, and answers each other request as it is
+/// told.
+class FakeServer {
+ public:
+  explicit FakeServer(Loop& loop) : loop_(loop), fabric_(make_fabric(loop)) {
+    BFS_ASSERT(fabric_
+                   ->set_receiver(wire::kAmRequest, true,
+                                  [this](const AmArrival& arrival) { return arrived(arrival); })
+                   .has_value());
+  }
+  ~FakeServer() {
+    if (endpoint_ != nullptr) finish(loop_, endpoint_->close(true));
+  }
+  ServerRecord record() const {
+    ServerRecord record;
+    record.id = "fake";
+    record.instance = kInstance;
+    record.ucx_address.assign(fabric_->address().begin(), fabric_->address().end());
+    return record;
+  }
+  void reply(const wire::Header& header, std::span<const std::byte> body,
+             const Bytes& payload = {}) {
+    UcxCompletion done;
+    const Bytes message = RawClient::join(header, body);
+    endpoint_->start_send(wire::kAmReply, message, payload, done);
+    BFS_ASSERT(wait_until(loop_, [&] { return !done.pending; }));
+  }
+  void raw_reply(const Bytes& message, const Bytes& payload = {}) {
+    UcxCompletion done;
+    endpoint_->start_send(wire::kAmReply, message, payload, done);
+    BFS_ASSERT(wait_until(loop_, [&] { return !done.pending; }));
+  }
+  /// The header of the next request; the reply's header is to be made of it.
+  wire::Header next_request() {
+    BFS_ASSERT(wait_until(loop_, [&] { return !requests_.empty(); }));
+    const wire::Header header = requests_.front();
+    requests_.erase(requests_.begin());
+    return header;
+  }
+  bool silent_hello = false;
+  bool wrong_proof = false;
+
+ private:
+  bool arrived(const AmArrival& arrival) {
+    wire::Header header;
+    std::memcpy(&header, arrival.header.data(), sizeof(header));
+    if (header.msg_id == wire::Hello::kId) {
+      wire::Hello::Request request;
+      std::memcpy(&request, arrival.header.data() + sizeof(header), sizeof(request));
+      const auto* first = static_cast<const std::byte*>(arrival.data);
+      if (!silent_hello) welcome(header, request, Bytes(first, first + arrival.bytes)).detach();
+    } else if (header.msg_id == wire::Authenticate::kId) {
+      accept(header).detach();
+    } else if (header.msg_id == wire::Goodbye::kId) {
+      farewell(header).detach();
+    } else {
+      requests_.push_back(header);
+    }
+    return false;
+  }
+  Task<void> welcome(wire::Header header, wire::Hello::Request request, Bytes address) {
+    co_await loop_.next_turn();
+    auto endpoint = Endpoint::connect(*fabric_, address, [](ucs_status_t) {});
+    BFS_ASSERT(endpoint.has_value());
+    if (endpoint_ != nullptr) co_await endpoint_->close(true);
+    endpoint_ = std::move(*endpoint);
+    const wire::Nonce nonce = make_nonce();
+    wire::Hello::Reply body{
+        99, nonce, session_proof(secret_of(1), Side::server, request.nonce, nonce, kClusterId)};
+    if (wrong_proof) body.proof[0] ^= 1;
+    const Bytes message = RawClient::join(header, std::as_bytes(std::span{&body, 1}));
+    const Status sent = co_await endpoint_->send(wire::kAmReply, message, {});
+    BFS_ASSERT(sent.has_value());
+  }
+  Task<void> accept(wire::Header header) {
+    const wire::Authenticate::Reply body{1 << 20, 1 << 20, 0};
+    const Bytes message = RawClient::join(header, std::as_bytes(std::span{&body, 1}));
+    const Status sent = co_await endpoint_->send(wire::kAmReply, message, {});
+    BFS_ASSERT(sent.has_value());
+  }
+  Task<void> farewell(wire::Header header) {
+    const Bytes message = RawClient::join(header, Bytes(sizeof(wire::Empty)));
+    const Status sent = co_await endpoint_->send(wire::kAmReply, message, {});
+    BFS_ASSERT(sent.has_value());
+  }
+  Loop& loop_;
+  std::unique_ptr<Fabric> fabric_;
+  std::unique_ptr<Endpoint> endpoint_;
+  std::vector<wire::Header> requests_;
 };
 
 }  // namespace benchfs::net_test
