@@ -24,10 +24,20 @@ typedef MPI_Aint bfs_count_t;
 typedef int bfs_count_t;
 #endif
 
+enum bfs_strategy { BFS_AUTO, BFS_OWNER, BFS_DIRECT, BFS_GENERIC };
+struct bfs_placement;
+
 struct bfs_file {
   benchfs_file_t* file;         /* NULL until opened */
   uint64_t chunk_bytes_hint;    /* for a file that is created; 0: the cluster's default */
   int striping_factor_hint;     /* what the program asked for; -1: nothing */
+  enum bfs_strategy strategy;   /* as the hint says */
+  int aggregators_asked;        /* cb_nodes or cb_config_list was set before the open */
+  struct bfs_placement* placement;
+  MPI_Comm comm;                /* of the collective operations, a duplicate of fd->comm */
+  unsigned collectives;         /* number of those begun, the same on all ranks */
+  int recording;                /* failures of contiguous operations are recorded, not returned: */
+  int recorded;                 /* the first one */
   unsigned agreements;          /* number of nonblocking agreements begun, the same on all ranks */
   MPI_Win lock_window;          /* the lock of atomic mode; MPI_WIN_NULL when never used */
   pthread_mutex_t lock_threads; /* keeps this process's own threads apart in the lock */
@@ -146,6 +156,15 @@ uint64_t bfs_transfer(ADIO_File fd, struct bfs_access* access, enum bfs_directio
 /* The MPI error code of a collective operation: `code` is how it went here, `verdict` what was
  * agreed. */
 int bfs_collective_error(ADIO_File fd, const char* operation, int code, struct bfs_verdict verdict);
+
+/* ---- collective operations (ad_benchfs_coll*.c) -------------------------------------------------
+ * Chooses the aggregators of an open file; collective. */
+void bfs_placement_make(ADIO_File fd, benchfs_t* fs);
+void bfs_placement_free(struct bfs_file* own);
+
+/* ---- nonblocking operations (ad_benchfs_nb.c) --------------------------------------------------
+ * Moves all of this process on, without blocking. Returns whether anything happened. */
+int bfs_requests_progress(void);
 
 /* ---- atomic mode (ad_benchfs_atomic.c) ---------------------------------------------------------
  * One lock per collective open. Does nothing outside atomic mode. */

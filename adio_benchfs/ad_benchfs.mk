@@ -2,13 +2,18 @@
 
 if BUILD_AD_BENCHFS
 
-noinst_HEADERS += adio/ad_benchfs/ad_benchfs.h
+noinst_HEADERS += adio/ad_benchfs/ad_benchfs.h adio/ad_benchfs/ad_benchfs_coll.h
 
 romio_other_sources += \
     adio/ad_benchfs/ad_benchfs.c \
     adio/ad_benchfs/ad_benchfs_agree.c \
     adio/ad_benchfs/ad_benchfs_atomic.c \
     adio/ad_benchfs/ad_benchfs_coll.c \
+    adio/ad_benchfs/ad_benchfs_coll_engine.c \
+    adio/ad_benchfs/ad_benchfs_coll_gather.c \
+    adio/ad_benchfs/ad_benchfs_coll_give.c \
+    adio/ad_benchfs/ad_benchfs_coll_place.c \
+    adio/ad_benchfs/ad_benchfs_coll_stream.c \
     adio/ad_benchfs/ad_benchfs_error.c \
     adio/ad_benchfs/ad_benchfs_fcntl.c \
     adio/ad_benchfs/ad_benchfs_hints.c \

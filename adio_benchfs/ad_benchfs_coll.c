@@ -1,31 +1,75 @@
 /*
- * ad_benchfs_coll.c - collective reads and writes.
+ * ad_benchfs_coll.c - blocking collective reads and writes: the engine, driven to its end.
  *
- * Strategy `direct`: every rank hands its own pieces to the servers that own them, as list I/O, and
- * then all ranks agree on the outcome. No rank leaves before that, so a failure on one is an error
- * on all and never a hang; holes stay holes, and every rank's count is what it really read. What a
- * collective write has written is part of the file's size for every rank when the call returns.
+ * Meanwhile this rank's nonblocking operations are driven, too, as other ranks may wait for them.
+ * With the hint benchfs_collective=generic it is ROMIO's two-phase that moves the data. That one has
+ * no way to go on after a failure; so it never learns of one: the contiguous operations it is made of
+ * record it, and at the end all ranks agree on what was recorded.
  */
-#include "ad_benchfs.h"
+#include <sched.h>
+#include <time.h>
+
+#include "ad_benchfs_coll.h"
+
+/* With nothing moving for this many turns, let the servers and other ranks have the core. */
+#define IDLE_BEFORE_YIELD 16
+#define IDLE_BEFORE_SLEEP 8192
+
+static void generic(struct bfs_coll* c, const void* buf, bfs_count_t count, MPI_Datatype datatype,
+                    int file_ptr_type, ADIO_Offset offset, ADIO_Status* status) {
+  struct bfs_file* own = bfs_file(c->fd);
+  int error_code;
+
+  own->recording = 1;
+  own->recorded = 0;
+  if (c->direction == BFS_WRITE) {
+    ADIOI_GEN_WriteStridedColl(c->fd, buf, count, datatype, file_ptr_type, offset, status,
+                               &error_code);
+    c->wrote = c->total > 0;
+  } else {
+    ADIOI_GEN_ReadStridedColl(c->fd, (void*)buf, count, datatype, file_ptr_type, offset, status,
+                              &error_code);
+  }
+  own->recording = 0;
+  if (own->recorded != 0) bfs_coll_fail(c, own->recorded);
+  c->moved = c->total;
+  c->phase = BFS_FLUSH;
+}
+
+static void drive(struct bfs_coll* c) {
+  const struct timespec nap = {0, 50000};
+  const int depth = BFS_SECTION_LEAVE();
+  unsigned idle = 0;
+
+  while (c->phase != BFS_DONE && c->phase != BFS_GENERIC_WANTED) {
+    int moved = bfs_coll_step(c);
+
+    moved |= bfs_requests_progress();
+    idle = moved ? 0 : idle + 1;
+    if (idle >= IDLE_BEFORE_SLEEP)
+      nanosleep(&nap, NULL);
+    else if (idle >= IDLE_BEFORE_YIELD)
+      sched_yield();
+  }
+  BFS_SECTION_RETURN(depth);
+}
 
 static void collective(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype datatype,
                        int file_ptr_type, ADIO_Offset offset, enum bfs_direction direction,
                        ADIO_Status* status, int* error_code) {
-  struct bfs_access access;
-  struct bfs_verdict verdict;
-  uint64_t moved;
-  int code;
+  struct bfs_coll c;
 
-  bfs_access_init(&access, fd, buf, count, datatype, file_ptr_type, offset);
-  moved = bfs_transfer(fd, &access, direction, &code);
-  if (code == 0 && direction == BFS_WRITE) code = -benchfs_flush_size(bfs_file(fd)->file);
-  verdict = bfs_agree(fd->comm, code);
-
-  if (file_ptr_type == ADIO_INDIVIDUAL && moved > 0)
-    fd->fp_ind = bfs_access_offset(&access, fd, moved);
-  MPIR_Status_set_bytes(status, datatype, (MPI_Count)moved);
-  *error_code = bfs_collective_error(
-      fd, direction == BFS_WRITE ? "collective write to" : "collective read of", code, verdict);
+  bfs_coll_begin(&c, fd, buf, count, datatype, file_ptr_type, offset, direction, 0);
+  drive(&c);
+  if (c.phase == BFS_GENERIC_WANTED) {
+    generic(&c, buf, count, datatype, file_ptr_type, offset, status);
+    drive(&c);
+  } else if (file_ptr_type == ADIO_INDIVIDUAL && c.moved > 0) {
+    fd->fp_ind = bfs_access_offset(&c.access, fd, (uint64_t)c.moved);
+  }
+  MPIR_Status_set_bytes(status, datatype, (MPI_Count)c.moved);
+  *error_code = c.error_code;
+  bfs_coll_end(&c);
 }
 
 BFS_DECLARE_READ(ADIOI_BENCHFS_ReadStridedColl) {

@@ -94,6 +94,7 @@ struct bfs_placement {
   int* ranks; /* of the aggregators */
   int* first; /* of a server's aggregators, */
   int* count; /* which take its chunks in turn */
+  int* blob;  /* all of these arrays */
 };
 int bfs_aggregator_of(const struct bfs_coll* c, int64_t offset);
 
@@ -121,7 +122,15 @@ struct bfs_data { /* aggregator to rank, before what was read */
 
 /* ---- an operation ----------------------------------------------------------------------------- */
 
-enum bfs_phase { BFS_PLAN, BFS_TRANSFER_DIRECT, BFS_TRANSFER_OWNER, BFS_FLUSH, BFS_AGREE, BFS_DONE };
+enum bfs_phase {
+  BFS_PLAN,
+  BFS_GENERIC_WANTED, /* the caller is to run ROMIO's two-phase instead */
+  BFS_TRANSFER_DIRECT,
+  BFS_TRANSFER_OWNER,
+  BFS_FLUSH,
+  BFS_AGREE,
+  BFS_DONE
+};
 
 /* An answer that is on its way, and the data that it will be answered with. */
 struct bfs_packet {
@@ -227,6 +236,7 @@ enum { BFS_SUM_BYTES, BFS_SUM_PIECES, BFS_SUM_STRATEGY, BFS_SUM_SQUARE, BFS_SUM_
 struct bfs_coll {
   ADIO_File fd; /* open until the operation is done: MPI-4.0 section 14.2.2 */
   enum bfs_direction direction;
+  int nonblocking;
   enum bfs_phase phase;
   enum bfs_strategy strategy; /* as agreed */
   MPI_Comm comm;
@@ -259,9 +269,23 @@ struct bfs_coll {
   int error_code; /* the outcome, once done */
 };
 
+/* Collective; returns at once. `nonblocking`: memory given to the operation until it is done. The
+ * file pointer is the caller's affair. */
+void bfs_coll_begin(struct bfs_coll* c, ADIO_File fd, const void* buf, bfs_count_t count,
+                    MPI_Datatype datatype, int file_ptr_type, ADIO_Offset offset,
+                    enum bfs_direction direction, int nonblocking);
+/* Never blocks; returns whether anything happened. Done when c->phase is BFS_DONE. */
+int bfs_coll_step(struct bfs_coll* c);
+void bfs_coll_end(struct bfs_coll* c);
+
 /* The first failure counts. */
 void bfs_coll_fail(struct bfs_coll* c, int code);
+int bfs_all_done(int n, MPI_Request* requests);
 /* Room for one more element; the elements move. */
 void* bfs_grow(void* list, size_t n, size_t* capacity, size_t element_bytes);
+/* ROMIO's own functions abort: malloc when there is no memory, free of NULL. */
+static inline void bfs_free(void* memory) {
+  if (memory != NULL) ADIOI_Free(memory);
+}
 
 #endif /* AD_BENCHFS_COLL_H_INCLUDED */

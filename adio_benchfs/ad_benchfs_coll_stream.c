@@ -34,6 +34,7 @@ static void layout_type(struct bfs_layout* layout, MPI_Datatype datatype, int64_
   const ADIOI_Flatlist_node* flat;
   MPI_Aint lower, extent;
   int64_t first = INT64_MAX;
+  int64_t last_end = INT64_MIN;
   int contiguous;
 
   ADIOI_Datatype_iscontig(datatype, &contiguous);
@@ -54,13 +55,14 @@ static void layout_type(struct bfs_layout* layout, MPI_Datatype datatype, int64_
     const int64_t offset = flat->indices[i];
 
     if (flat->blocklens[i] == 0) continue; /* bounds of a resized type */
-    if (layout->n_blocks == 0 || offset != layout->end) {
-      if (layout->n_blocks > 0 && offset < layout->end) layout->ascending = 0;
+    if (offset != last_end) {
+      if (offset < last_end) layout->ascending = 0;
       layout->blocks[layout->n_blocks++] = (struct bfs_block){offset, layout->size};
     }
     first = MPL_MIN(first, offset);
     layout->size += flat->blocklens[i];
-    layout->end = MPL_MAX(layout->end, offset + flat->blocklens[i]);
+    last_end = offset + flat->blocklens[i];
+    layout->end = MPL_MAX(layout->end, last_end);
   }
   layout->blocks[layout->n_blocks] = (struct bfs_block){0, layout->size};
   if (layout->extent < layout->end - first) layout->ascending = 0;
@@ -281,7 +283,7 @@ void bfs_streams_scout(const struct bfs_coll* c, struct bfs_stream* streams, cha
 }
 
 void bfs_runs_free(struct bfs_runs* runs) {
-  ADIOI_Free(runs->pieces);
-  ADIOI_Free(runs->memory);
+  bfs_free(runs->pieces);
+  bfs_free(runs->memory);
   memset(runs, 0, sizeof(*runs));
 }

@@ -4,12 +4,14 @@
  * striping_unit        chunk size of a file that is created (int)
  * benchfs_chunk_size   the same, for sizes that do not fit an int; wins over striping_unit
  * striping_factor      cannot be chosen: a file is spread over all servers. Their number is
- * reported, unless the program asked for another one, which MPI would call honoured benchfs_servers
- * read only: the same, always benchfs_collective   auto or direct; what is reported is what is used
+ * reported, unless the program asked for another one, which MPI would call honoured
+ * benchfs_servers read only: the same, always
+ * benchfs_collective   how collective operations move data: auto, owner, direct or generic
+ * cb_nodes, cb_config_list   which ranks aggregate, at open; cb_nodes is reported as it is in force
  * ROMIO's own hints are ROMIO's affair. Of a hint that is BenchFS's own, or a striping_unit, that
  * cannot be honoured rank 0 says so on standard error; it is ignored, as MPI wants it.
  */
-#include "ad_benchfs.h"
+#include "ad_benchfs_coll.h"
 
 #define CHUNK_BYTES_MIN (64ULL << 10)
 #define CHUNK_BYTES_MAX (128ULL << 20)
@@ -47,12 +49,23 @@ static void set_chunk_bytes(ADIO_File fd, struct bfs_file* own, const char* key,
     warn(fd, key, value, "a power of two from 65536 to 134217728 is wanted");
 }
 
+static const char* const strategies[] = {"auto", "owner", "direct", "generic"};
+
+static void set_strategy(ADIO_File fd, struct bfs_file* own, const char* key, const char* value) {
+  for (int i = 0; i < (int)(sizeof(strategies) / sizeof(strategies[0])); i++) {
+    if (strcmp(value, strategies[i]) == 0) {
+      own->strategy = (enum bfs_strategy)i;
+      return;
+    }
+  }
+  warn(fd, key, value, "auto, owner, direct or generic is wanted");
+}
+
 static void set_own(ADIO_File fd, struct bfs_file* own, const char* key, const char* value) {
   if (strcmp(key, PREFIX "chunk_size") == 0) {
     set_chunk_bytes(fd, own, key, value);
   } else if (strcmp(key, PREFIX "collective") == 0) {
-    if (strcmp(value, "auto") != 0 && strcmp(value, "direct") != 0)
-      warn(fd, key, value, "auto or direct is wanted");
+    set_strategy(fd, own, key, value);
   } else {
     warn(fd, key, value, "no such hint");
   }
@@ -77,6 +90,12 @@ void ADIOI_BENCHFS_SetInfo(ADIO_File fd, MPI_Info users_info, int* error_code) {
     if (found) set_chunk_bytes(fd, own, "striping_unit", value);
     ADIOI_Info_get(users_info, "striping_factor", MPI_MAX_INFO_VAL, value, &found);
     if (found) own->striping_factor_hint = MPL_MAX(atoi(value), 0);
+    if (own->file == NULL) {
+      ADIOI_Info_get(users_info, "cb_nodes", MPI_MAX_INFO_VAL, value, &found);
+      own->aggregators_asked |= found;
+      ADIOI_Info_get(users_info, "cb_config_list", MPI_MAX_INFO_VAL, value, &found);
+      own->aggregators_asked |= found;
+    }
     MPI_Info_get_nkeys(users_info, &keys);
   }
   for (int i = 0; i < keys; i++) {
@@ -112,5 +131,9 @@ void bfs_hints_report(ADIO_File fd, benchfs_t* fs) {
     ADIOI_Info_get(fd->info, "striping_factor", (int)sizeof(value) - 1, value, &found);
     if (found) ADIOI_Info_delete(fd->info, "striping_factor");
   }
-  ADIOI_Info_set(fd->info, PREFIX "collective", "direct");
+  ADIOI_Info_set(fd->info, PREFIX "collective", strategies[own->strategy]);
+  if (own->strategy != BFS_GENERIC) {
+    snprintf(value, sizeof(value), "%d", own->placement->n_aggregators);
+    ADIOI_Info_set(fd->info, "cb_nodes", value);
+  }
 }

@@ -67,6 +67,18 @@ BFS_DECLARE_WRITE(ADIOI_BENCHFS_WriteStrided) {
   strided(fd, buf, count, datatype, file_ptr_type, offset, BFS_WRITE, status, error_code);
 }
 
+/* For ROMIO's two-phase, which stops at a failure on the one rank that has it, and takes what is behind
+ * the end of the file for data that it has read. */
+static int64_t record(ADIO_File fd, const void* buf, size_t bytes, enum bfs_direction direction,
+                      int64_t result) {
+  struct bfs_file* own = bfs_file(fd);
+
+  if (result < 0 && own->recorded == 0) own->recorded = (int)-result;
+  result = MPL_MAX(result, 0);
+  if (direction == BFS_READ) memset((char*)buf + result, 0, bytes - (size_t)result);
+  return (int64_t)bytes;
+}
+
 /* Contiguous in memory and in the file: `offset` is in bytes of the file, whatever the view. */
 static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype datatype,
                        int file_ptr_type, ADIO_Offset offset, enum bfs_direction direction,
@@ -89,6 +101,7 @@ static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Dat
   }
   flush_code = bfs_atomic_unlock(fd);
   if (result >= 0 && flush_code != 0) result = -flush_code;
+  if (bfs_file(fd)->recording) result = record(fd, buf, bytes, direction, result);
   MPIR_Status_set_bytes(status, datatype, (MPI_Count)MPL_MAX(result, 0));
   if (result < 0) {
     *error_code = BFS_ERROR((int)-result, benchfs_error());

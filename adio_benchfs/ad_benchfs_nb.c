@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <time.h>
 
-#include "ad_benchfs.h"
+#include "ad_benchfs_coll.h"
 #include "mpiu_greq.h"
 
 struct operation {
@@ -29,7 +29,7 @@ struct operation {
   MPI_Datatype memory_type;   /* our own reference while further batches need it */
   benchfs_request_t* pending; /* NULL: none */
   char text[BFS_TEXT_BYTES];  /* of the failure `code` */
-  struct bfs_agreement agreement;
+  struct bfs_coll coll;       /* does it all, if collective */
 };
 
 /* Operations that are not done. The mutex also covers what is in them; no one who holds it waits
@@ -86,16 +86,22 @@ static void batch_done(struct operation* op, int64_t result) {
 
 static void finish(struct operation* op) {
   op->error_code = MPI_SUCCESS;
-  if (op->collective && op->agreement.verdict.code != 0 && op->code == 0) {
-    bfs_remote_text(op->text,
-                    op->direction == BFS_WRITE ? "collective write to" : "collective read of",
-                    op->fd->filename, op->agreement.verdict.code, op->agreement.verdict.rank);
-  }
-  if (op->collective) op->code = op->agreement.verdict.code;
   if (op->code != 0) op->error_code = BFS_ERROR(op->code, op->text);
   if (op->memory_type != MPI_DATATYPE_NULL) MPI_Type_free(&op->memory_type);
   bfs_batch_free(&op->batch);
   op->done = 1;
+}
+
+static int step_collective(struct operation* op) {
+  const int moved = bfs_coll_step(&op->coll);
+
+  if (op->coll.phase != BFS_DONE) return moved;
+  op->moved = (uint64_t)op->coll.moved;
+  op->error_code = op->coll.error_code;
+  snprintf(op->text, sizeof(op->text), "%s", op->coll.text);
+  bfs_coll_end(&op->coll);
+  op->done = 1;
+  return 1;
 }
 
 /* Returns whether anything happened; op->done says whether it was the last thing. */
@@ -103,18 +109,12 @@ static int step(struct operation* op) {
   int moved = 0;
   int64_t result;
 
+  if (op->collective) return step_collective(op);
   while (op->pending != NULL) {
     if (!benchfs_test(op->pending, &result)) return moved;
     batch_done(op, result);
     start_batch(op);
     moved = 1;
-  }
-  if (op->collective) {
-    if (!op->agreement.given) {
-      bfs_agreement_give(&op->agreement, op->code);
-      moved = 1;
-    }
-    if (!bfs_agreement_step(&op->agreement)) return moved;
   }
   finish(op);
   return 1;
@@ -140,16 +140,21 @@ static int step_all(void) {
   return moved;
 }
 
-static void drive(unsigned* idle) {
+int bfs_requests_progress(void) {
   int moved = 0;
-  int flag;
 
   /* If another thread is at it, that will do. */
-  if (pthread_mutex_trylock(&active_mutex) == 0) {
+  if (active != NULL && pthread_mutex_trylock(&active_mutex) == 0) {
     moved = step_all();
     pthread_mutex_unlock(&active_mutex);
   }
-  if (moved) {
+  return moved;
+}
+
+static void drive(unsigned* idle) {
+  int flag;
+
+  if (bfs_requests_progress()) {
     *idle = 0;
     return;
   }
@@ -236,7 +241,7 @@ static void publish(struct operation* op, MPI_Request* request) {
 
 /* What the transfer is when it cannot run in the background: in atomic mode, because the lock is
  * held only inside a call, and with external32, because ROMIO frees the converted buffer when the
- * call returns. The request of a collective operation is still nonblocking. */
+ * call returns. */
 static void transfer_now(struct operation* op) {
   op->moved = bfs_transfer(op->fd, &op->access, op->direction, &op->code);
   if (op->code != 0) fail(op, op->code, bfs_local_text(op->code));
@@ -253,9 +258,17 @@ static void start(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype
     *error_code = BFS_ERROR(ENOMEM, "benchfs: out of memory");
     return;
   }
+  if (collective) {
+    op->collective = 1;
+    bfs_coll_begin(&op->coll, fd, buf, count, datatype, file_ptr_type, offset, direction, 1);
+    if (file_ptr_type == ADIO_INDIVIDUAL && op->coll.total > 0)
+      fd->fp_ind = bfs_access_offset(&op->coll.access, fd, (uint64_t)op->coll.total);
+    publish(op, request);
+    *error_code = MPI_SUCCESS;
+    return;
+  }
   op->fd = fd;
   op->direction = direction;
-  op->collective = collective;
   op->memory_type = MPI_DATATYPE_NULL;
   bfs_batch_init(&op->batch);
   bfs_access_init(&op->access, fd, buf, count, datatype, file_ptr_type, offset);
@@ -263,7 +276,6 @@ static void start(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype
   if (file_ptr_type == ADIO_INDIVIDUAL && bytes > 0)
     fd->fp_ind = bfs_access_offset(&op->access, fd, bytes);
   if (direction == BFS_WRITE && bytes > 0) fd->dirty_write = 1;
-  if (collective) bfs_agreement_begin(&op->agreement, fd);
 
   if (fd->atomicity || fd->is_external32) {
     transfer_now(op);

@@ -108,13 +108,20 @@ static int import_here(ADIO_File fd, int access_mode, const struct announcement*
 }
 
 static void opened(ADIO_File fd, uint64_t file_bytes) {
-  int code;
+  struct bfs_file* own = bfs_file(fd);
+  int code, ranks;
 
   fd->is_open = 1;
   fd->dirty_write = 0;
   fd->fd_sys = -1;
   fd->fp_sys_posn = -1;
   if (fd->access_mode & ADIO_APPEND) fd->fp_ind = (ADIO_Offset)file_bytes;
+  MPI_Comm_size(fd->comm, &ranks);
+  if (ranks > 1)
+    MPI_Comm_dup(fd->comm, &own->comm);
+  else
+    own->comm = fd->comm;
+  bfs_placement_make(fd, bfs_session(&code));
   bfs_hints_report(fd, bfs_session(&code));
 }
 
@@ -195,6 +202,8 @@ void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
   fd->is_open = 0;
   if (own != NULL && own->file != NULL) {
     bfs_atomic_free(own);
+    if (own->comm != fd->comm) MPI_Comm_free(&own->comm);
+    bfs_placement_free(own);
     code = -benchfs_close(own->file);
     verdict = bfs_agree(fd->comm, code);
     *error_code = bfs_collective_error(fd, "close of", code, verdict);

@@ -78,7 +78,8 @@ static ADIO_Offset cursor_seek_offset(struct bfs_cursor* cursor, ADIO_Offset off
     before = tiles * size;
   }
   for (MPI_Count i = 0; i < cursor->blocks; i++) {
-    if (cursor->indices[i] + cursor->lengths[i] > relative) {
+    /* An empty block is a bound of a resized type, anywhere. */
+    if (cursor->lengths[i] > 0 && cursor->indices[i] + cursor->lengths[i] > relative) {
       ADIO_Offset skip = MPL_MAX(relative - cursor->indices[i], 0);
 
       cursor_enter(cursor, i, skip);

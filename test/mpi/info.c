@@ -38,8 +38,9 @@ int main(int argc, char** argv) {
   CHECK(atoi(hint("benchfs_servers")) >= 1);
   CHECK(atoi(hint("striping_factor")) == atoi(hint("benchfs_servers")) ||
         *hint("striping_factor") == 0);
-  CHECK(strcmp(hint("benchfs_collective"), "direct") == 0);
+  CHECK(strcmp(hint("benchfs_collective"), "auto") == 0);
   CHECK(strcmp(hint("romio_ds_write"), "disable") == 0);
+  CHECK(strcmp(hint("romio_ds_read"), "disable") == 0);
   CHECK(strstr(hint("romio_filesystem_type"), "BENCHFS") != NULL);
   OK(MPI_File_close(&file));
 
@@ -64,7 +65,7 @@ int main(int argc, char** argv) {
   CHECK(atol(hint("striping_unit")) == chunk);
   OK(MPI_File_close(&file));
   open_with("benchfs_collective", "fastest");
-  CHECK(strcmp(hint("benchfs_collective"), "direct") == 0);
+  CHECK(strcmp(hint("benchfs_collective"), "auto") == 0);
   OK(MPI_File_close(&file));
   open_with("benchfs_no_such_hint", "1");
   CHECK(strcmp(hint("benchfs_no_such_hint"), "") == 0);

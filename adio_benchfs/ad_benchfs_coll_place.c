@@ -1,0 +1,193 @@
+/*
+ * ad_benchfs_coll_place.c - which ranks aggregate for which servers.
+ *
+ * By default there is one aggregator for each server: a rank on the server's host if there is one that
+ * has no server yet, else one on the host with the fewest aggregators. With fewer ranks than servers a
+ * rank has several. If the program set cb_nodes or cb_config_list, ROMIO has made its list of ranks
+ * from them, and the servers are dealt out over that list, again to ranks on their hosts first; if it
+ * is longer than the list of servers, several aggregators take a server's chunks in turn. Rank 0
+ * chooses, as it alone has everybody's host name, and broadcasts.
+ */
+#include "ad_benchfs_coll.h"
+#include "adio_cb_config_list.h"
+
+struct choice {
+  int n_ranks;
+  int n_servers;
+  int* hosts;      /* of a rank: the least rank on the same host */
+  int* used;       /* on the host whose least rank it is: aggregators */
+  int* candidates; /* ranks that are not aggregators yet */
+  int n_candidates;
+  int* server_of; /* by aggregator, in the order they were chosen, */
+  int* ranks;     /* and its rank */
+  int n;
+};
+
+struct named_rank {
+  const char* name;
+  int rank;
+};
+
+static int by_name(const void* a, const void* b) {
+  const struct named_rank* x = a;
+  const struct named_rank* y = b;
+  const int order = strcmp(x->name, y->name);
+
+  return order != 0 ? order : x->rank - y->rank;
+}
+
+static void find_hosts(struct choice* choice, char** names) {
+  struct named_rank* list = ADIOI_Malloc((size_t)choice->n_ranks * sizeof(*list));
+
+  for (int i = 0; i < choice->n_ranks; i++) list[i] = (struct named_rank){names[i], i};
+  qsort(list, (size_t)choice->n_ranks, sizeof(*list), by_name);
+  for (int i = 0, first = 0; i < choice->n_ranks; i++) {
+    if (strcmp(list[i].name, list[first].name) != 0) first = i;
+    choice->hosts[list[i].rank] = list[first].rank;
+  }
+  ADIOI_Free(list);
+}
+
+/* Host names, whichever of them is written with the domain. */
+static int same_host(const char* a, const char* b) {
+  const size_t length = strcspn(a, ".");
+
+  return length == strcspn(b, ".") && strncmp(a, b, length) == 0;
+}
+
+static void choose(struct choice* choice, int candidate, int server) {
+  const int rank = choice->candidates[candidate];
+
+  /* The order of the others stays: lower ranks first. */
+  memmove(choice->candidates + candidate, choice->candidates + candidate + 1,
+          (size_t)(choice->n_candidates - candidate - 1) * sizeof(int));
+  choice->n_candidates--;
+  choice->used[choice->hosts[rank]]++;
+  choice->ranks[choice->n] = rank;
+  choice->server_of[choice->n] = server;
+  choice->n++;
+}
+
+static int candidate_on(const struct choice* choice, char** names, const char* host) {
+  for (int i = 0; i < choice->n_candidates; i++)
+    if (same_host(names[choice->candidates[i]], host)) return i;
+  return -1;
+}
+
+static int candidate_anywhere(const struct choice* choice) {
+  int best = 0;
+
+  for (int i = 1; i < choice->n_candidates; i++) {
+    if (choice->used[choice->hosts[choice->candidates[i]]] <
+        choice->used[choice->hosts[choice->candidates[best]]])
+      best = i;
+  }
+  return best;
+}
+
+/* Fills `blob`: the number of aggregators, their ranks, and each server's first one and how many. */
+static void choose_all(ADIO_File fd, benchfs_t* fs, struct choice* choice, char** names, int* blob,
+                       int room) {
+  const int servers = choice->n_servers;
+  int* first = blob + 1 + room;
+  int* count = first + servers;
+  int at = 0;
+
+  find_hosts(choice, names);
+  for (int s = 0; s < servers; s++) count[s] = 0;
+  for (int s = 0; s < servers && choice->n_candidates > 0; s++) {
+    const int candidate = candidate_on(choice, names, benchfs_server_host(fs, s));
+
+    if (candidate < 0) continue;
+    choose(choice, candidate, s);
+    count[s] = 1;
+  }
+  for (int s = 0; s < servers && choice->n_candidates > 0; s++) {
+    if (count[s] == 0) choose(choice, candidate_anywhere(choice), s);
+    count[s] = 1;
+  }
+  if (bfs_file(fd)->aggregators_asked) {
+    for (int s = 0; choice->n_candidates > 0; s = (s + 1) % servers) {
+      const int candidate = candidate_on(choice, names, benchfs_server_host(fs, s));
+
+      choose(choice, MPL_MAX(candidate, 0), s);
+    }
+  }
+
+  for (int s = 0; s < servers; s++) {
+    first[s] = at;
+    for (int i = 0; i < choice->n; i++) {
+      if (choice->server_of[i] == s) blob[1 + at++] = choice->ranks[i];
+    }
+    count[s] = at - first[s];
+  }
+  blob[0] = at;
+  for (int s = 0, next = 0; s < servers; s++) {
+    if (count[s] > 0) continue;
+    first[s] = next++ % at;
+    count[s] = 1;
+  }
+}
+
+void bfs_placement_make(ADIO_File fd, benchfs_t* fs) {
+  struct bfs_file* own = bfs_file(fd);
+  const int servers = benchfs_server_count(fs);
+  const int room = MPL_MAX(servers, fd->hints->cb_nodes);
+  const int n_blob = 1 + room + 2 * servers;
+  struct bfs_placement* placement = ADIOI_Calloc(1, sizeof(*placement));
+  int* blob = ADIOI_Calloc((size_t)n_blob, sizeof(int));
+  int rank;
+
+  MPI_Comm_rank(fd->comm, &rank);
+  if (rank == 0) {
+    struct choice choice = {0};
+    ADIO_cb_name_array names;
+    size_t n;
+
+    MPI_Comm_size(fd->comm, &choice.n_ranks);
+    n = (size_t)choice.n_ranks;
+    choice.n_servers = servers;
+    choice.hosts = ADIOI_Calloc(5 * n, sizeof(int));
+    choice.used = choice.hosts + n;
+    choice.candidates = choice.used + n;
+    choice.server_of = choice.candidates + n;
+    choice.ranks = choice.server_of + n;
+    if (own->aggregators_asked) {
+      choice.n_candidates = MPL_MIN(fd->hints->cb_nodes, choice.n_ranks);
+      memcpy(choice.candidates, fd->hints->ranklist, (size_t)choice.n_candidates * sizeof(int));
+    } else {
+      choice.n_candidates = choice.n_ranks;
+      for (int i = 0; i < choice.n_ranks; i++) choice.candidates[i] = i;
+    }
+    /* ROMIO gathered the names at this open and keeps them with the communicator. */
+    ADIOI_cb_gather_name_array(fd->comm, fd->comm, &names);
+    choose_all(fd, fs, &choice, names->names, blob, room);
+    ADIOI_Free(choice.hosts);
+  }
+  MPI_Bcast(blob, n_blob, MPI_INT, 0, fd->comm);
+  placement->n_servers = servers;
+  placement->n_aggregators = blob[0];
+  placement->ranks = blob + 1;
+  placement->first = blob + 1 + room;
+  placement->count = placement->first + servers;
+  placement->blob = blob;
+  own->placement = placement;
+}
+
+void bfs_placement_free(struct bfs_file* own) {
+  if (own->placement == NULL) return;
+  ADIOI_Free(own->placement->blob);
+  ADIOI_Free(own->placement);
+  own->placement = NULL;
+}
+
+int bfs_aggregator_of(const struct bfs_coll* c, int64_t offset) {
+  const struct bfs_placement* placement = c->placement;
+  int server, count;
+
+  if (placement->n_aggregators == 1) return 0;
+  server = benchfs_owner(bfs_file(c->fd)->file, (uint64_t)offset);
+  count = placement->count[server];
+  if (count == 1) return placement->first[server];
+  return placement->first[server] + (int)((offset >> c->chunk_shift) % count);
+}
