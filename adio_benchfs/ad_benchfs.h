@@ -39,8 +39,8 @@ struct bfs_file {
   int recording;                /* failures of contiguous operations are recorded, not returned: */
   int recorded;                 /* the first one */
   unsigned agreements;          /* number of nonblocking agreements begun, the same on all ranks */
-  MPI_Win lock_window;          /* the lock of atomic mode; MPI_WIN_NULL when never used */
-  pthread_mutex_t lock_threads; /* keeps this process's own threads apart in the lock */
+  uint64_t pointer_key;         /* of the shared file pointer of this view, the same on all ranks */
+  int pointer_made;             /* this rank was the first to move it, or set it */
 };
 
 static inline struct bfs_file* bfs_file(ADIO_File fd) {
@@ -70,6 +70,18 @@ void bfs_remote_text(char text[BFS_TEXT_BYTES], const char* operation, const cha
  * The process's one session, opened at the first call and closed by MPI_Finalize. On failure NULL,
  * *code is set and benchfs_error() has the text. */
 benchfs_t* bfs_session(int* code);
+
+/* ---- threads -----------------------------------------------------------------------------------
+ * ROMIO runs one thread at a time. In libbenchfs_mpio others may run while a collective call waits; in
+ * MPICH itself the section is MPICH's. */
+#ifdef BENCHFS_MPIO
+#include "section.h"
+#define BFS_SECTION_LEAVE() mpio_section_leave()
+#define BFS_SECTION_RETURN(depth) mpio_section_return(depth)
+#else
+#define BFS_SECTION_LEAVE() 0
+#define BFS_SECTION_RETURN(depth) ((void)(depth))
+#endif
 
 /* ---- agreement (ad_benchfs_agree.c) ------------------------------------------------------------
  * All ranks learn the largest code and the first rank that has it. */
@@ -167,12 +179,32 @@ void bfs_placement_free(struct bfs_file* own);
 int bfs_requests_progress(void);
 
 /* ---- atomic mode (ad_benchfs_atomic.c) ---------------------------------------------------------
- * One lock per collective open. Does nothing outside atomic mode. */
-int bfs_atomic_enable(ADIO_File fd);        /* collective; an MPI error code */
-void bfs_atomic_free(struct bfs_file* own); /* collective */
-void bfs_atomic_lock(ADIO_File fd);
-/* Returns 0 or the failure of making the file's size known. */
-int bfs_atomic_unlock(ADIO_File fd);
+ * The lock of one access, from its first byte of the file to its last. */
+struct bfs_lock {
+  int held;
+  uint64_t token;
+};
+/* Does nothing outside atomic mode. 0 or the failure, whose text is bfs_local_text(). */
+int bfs_atomic_lock(ADIO_File fd, struct bfs_lock* lock, const struct bfs_access* access,
+                    enum bfs_direction direction);
+/* Locks in any mode; 0 bytes: to the end of the largest file. */
+int bfs_atomic_lock_range(ADIO_File fd, struct bfs_lock* lock, ADIO_Offset first, ADIO_Offset bytes,
+                          enum bfs_direction direction);
+/* Makes the file's size known, and gives the lock back if it is held. Returns `code`, which is how the
+ * access went, or if that is 0 the failure of these. */
+int bfs_atomic_unlock(ADIO_File fd, struct bfs_lock* lock, int code);
+
+/* ---- shared file pointers (ad_benchfs_shared.c) ------------------------------------------------- */
+uint64_t bfs_pointer_key(void);
+/* The server need not keep it any longer; once no rank uses it. */
+void bfs_pointer_forget(ADIO_File fd);
+/* Called by ROMIO. */
+void ADIOI_BENCHFS_Get_shared_fp(ADIO_File fd, ADIO_Offset incr, ADIO_Offset* shared_fp,
+                                 int* error_code);
+void ADIOI_BENCHFS_Get_ordered_fp(ADIO_File fd, ADIO_Offset incr, ADIO_Offset* shared_fp,
+                                  int* error_code);
+void ADIOI_BENCHFS_Set_shared_fp(ADIO_File fd, ADIO_Offset offset, int* error_code);
+void ADIOI_BENCHFS_Reset_shared_fp(ADIO_File fd);
 
 /* ---- hints (ad_benchfs_hints.c) ----------------------------------------------------------------
  */

@@ -2,37 +2,81 @@
  * ad_benchfs_atomic.c - atomic mode.
  *
  * MPI-4.0 section 14.6.1 asks for sequential consistency among the file handles of one collective
- * open. So one lock per open is enough, and MPI has it: an exclusive passive-target epoch on rank
- * 0's window. While it is held, the access runs and the size it leads to is made known to all.
+ * open. An access locks the bytes of the file from its first to its last, on the file's home
+ * server: exclusively for a write, shared with other reads for a read. While the lock is held, the
+ * access runs and the size it leads to is made known to all. A lock is held only inside one call,
+ * which meanwhile waits for nothing but the servers; so two ranks never wait for each other. The
+ * lock of a process that dies ends with it.
  */
+#include <sched.h>
+#include <time.h>
+
 #include "ad_benchfs.h"
 
-int bfs_atomic_enable(ADIO_File fd) {
-  struct bfs_file* own = bfs_file(fd);
+/* With nothing moving for this many turns, let the servers and other ranks have the core. */
+#define IDLE_BEFORE_YIELD 16
+#define IDLE_BEFORE_SLEEP 8192
 
-  if (own->lock_window != MPI_WIN_NULL) return MPI_SUCCESS;
-  return MPI_Win_create(NULL, 0, 1, MPI_INFO_NULL, fd->comm, &own->lock_window);
+/* Whether a later byte of the view never lies before an earlier one in the file. */
+static int ascending(const struct bfs_cursor* view) {
+  ADIO_Offset end = 0;
+  ADIO_Offset first = -1;
+
+  if (view->indices == NULL) return 1;
+  for (MPI_Count i = 0; i < view->blocks; i++) {
+    if (view->lengths[i] == 0) continue;
+    if (first < 0) {
+      first = view->indices[i];
+    } else if (view->indices[i] < end) {
+      return 0;
+    }
+    end = view->indices[i] + view->lengths[i];
+  }
+  return end - first <= view->extent;
 }
 
-void bfs_atomic_free(struct bfs_file* own) {
-  if (own->lock_window != MPI_WIN_NULL) MPI_Win_free(&own->lock_window);
+int bfs_atomic_lock_range(ADIO_File fd, struct bfs_lock* lock, ADIO_Offset first, ADIO_Offset bytes,
+                          enum bfs_direction direction) {
+  const struct timespec nap = {0, 50000};
+  const int mode = direction == BFS_WRITE ? BENCHFS_LOCK_EXCLUSIVE : BENCHFS_LOCK_SHARED;
+  benchfs_request_t* request;
+  int64_t result;
+  int code;
+
+  lock->held = 0;
+  code = -benchfs_lock_start(bfs_file(fd)->file, (uint64_t)first, (uint64_t)bytes, mode,
+                             &lock->token, &request);
+  if (code != 0) return code;
+  /* Not benchfs_wait(): the lock may be another thread's, which needs the session to give it up. */
+  for (unsigned idle = 0; !benchfs_test(request, &result); idle++) {
+    if (idle >= IDLE_BEFORE_SLEEP)
+      nanosleep(&nap, NULL);
+    else if (idle >= IDLE_BEFORE_YIELD)
+      sched_yield();
+  }
+  lock->held = result == 0;
+  return (int)-result;
 }
 
-void bfs_atomic_lock(ADIO_File fd) {
-  struct bfs_file* own = bfs_file(fd);
+int bfs_atomic_lock(ADIO_File fd, struct bfs_lock* lock, const struct bfs_access* access,
+                    enum bfs_direction direction) {
+  ADIO_Offset first, last;
 
-  if (!fd->atomicity) return;
-  pthread_mutex_lock(&own->lock_threads);
-  MPI_Win_lock(MPI_LOCK_EXCLUSIVE, 0, 0, own->lock_window);
+  lock->held = 0;
+  if (!fd->atomicity || access->left == 0) return 0;
+  if (!ascending(&access->file)) return bfs_atomic_lock_range(fd, lock, 0, 0, direction);
+  first = bfs_access_offset(access, fd, 0);
+  last = bfs_access_offset(access, fd, access->left - 1);
+  return bfs_atomic_lock_range(fd, lock, first, last - first + 1, direction);
 }
 
-int bfs_atomic_unlock(ADIO_File fd) {
-  struct bfs_file* own = bfs_file(fd);
-  int code = 0;
+int bfs_atomic_unlock(ADIO_File fd, struct bfs_lock* lock, int code) {
+  benchfs_file_t* file = bfs_file(fd)->file;
+  int result;
 
-  if (!fd->atomicity) return 0;
-  if (fd->dirty_write) code = -benchfs_flush_size(own->file);
-  MPI_Win_unlock(0, own->lock_window);
-  pthread_mutex_unlock(&own->lock_threads);
-  return code;
+  if (!lock->held) return code;
+  lock->held = 0;
+  if (code == 0 && fd->dirty_write) code = -benchfs_flush_size(file);
+  result = -benchfs_unlock(file, lock->token);
+  return code != 0 ? code : result;
 }

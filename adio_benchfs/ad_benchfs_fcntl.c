@@ -17,9 +17,8 @@ void ADIOI_BENCHFS_Fcntl(ADIO_File fd, int flag, ADIO_Fcntl_t* fcntl_struct, int
     case ADIO_FCNTL_SET_DISKSPACE:
       code = -benchfs_extend(file, (uint64_t)fcntl_struct->diskspace);
       break;
-    case ADIO_FCNTL_SET_ATOMICITY: /* collective */
-      if (fcntl_struct->atomicity) *error_code = bfs_atomic_enable(fd);
-      if (*error_code == MPI_SUCCESS) fd->atomicity = fcntl_struct->atomicity != 0;
+    case ADIO_FCNTL_SET_ATOMICITY:
+      fd->atomicity = fcntl_struct->atomicity != 0;
       break;
     default:
       *error_code = BFS_ERROR(EINVAL, "benchfs: unknown ADIO fcntl");

@@ -11,12 +11,12 @@ uint64_t bfs_transfer(ADIO_File fd, struct bfs_access* access, enum bfs_directio
                       int* code) {
   benchfs_file_t* file = bfs_file(fd)->file;
   struct bfs_batch batch;
+  struct bfs_lock lock;
   uint64_t moved = 0;
-  int flush_code;
 
-  *code = 0;
+  *code = bfs_atomic_lock(fd, &lock, access, direction);
+  if (*code != 0) return 0;
   bfs_batch_init(&batch);
-  bfs_atomic_lock(fd);
   while (access->left > 0) {
     int64_t result;
 
@@ -38,8 +38,7 @@ uint64_t bfs_transfer(ADIO_File fd, struct bfs_access* access, enum bfs_directio
     /* The pieces of a view ascend: what follows is behind the end of the file, too. */
     if ((uint64_t)result < batch.bytes) break;
   }
-  flush_code = bfs_atomic_unlock(fd);
-  if (*code == 0) *code = flush_code;
+  *code = bfs_atomic_unlock(fd, &lock, *code);
   bfs_batch_free(&batch);
   return moved;
 }
@@ -86,21 +85,25 @@ static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Dat
   benchfs_file_t* file = bfs_file(fd)->file;
   MPI_Count size;
   size_t bytes;
-  int64_t result;
-  int flush_code;
+  struct bfs_lock lock = {0, 0};
+  int64_t result = 0;
+  int code;
 
   MPI_Type_size_x(datatype, &size);
   bytes = (size_t)size * (size_t)count;
   if (file_ptr_type == ADIO_INDIVIDUAL) offset = fd->fp_ind;
-  bfs_atomic_lock(fd);
-  if (direction == BFS_WRITE) {
+  if (fd->atomicity && bytes > 0)
+    result = -bfs_atomic_lock_range(fd, &lock, offset, (ADIO_Offset)bytes, direction);
+  if (result < 0) {
+    /* Without the lock there is no access. */
+  } else if (direction == BFS_WRITE) {
     fd->dirty_write = 1;
     result = benchfs_pwrite(file, buf, bytes, (uint64_t)offset);
   } else {
     result = benchfs_pread(file, (void*)buf, bytes, (uint64_t)offset);
   }
-  flush_code = bfs_atomic_unlock(fd);
-  if (result >= 0 && flush_code != 0) result = -flush_code;
+  code = bfs_atomic_unlock(fd, &lock, result < 0 ? (int)-result : 0);
+  if (code != 0) result = -code;
   if (bfs_file(fd)->recording) result = record(fd, buf, bytes, direction, result);
   MPIR_Status_set_bytes(status, datatype, (MPI_Count)MPL_MAX(result, 0));
   if (result < 0) {

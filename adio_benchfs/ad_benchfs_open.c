@@ -14,7 +14,8 @@
 struct announcement {
   int code;
   int handle_bytes;
-  uint64_t file_bytes; /* where a file opened with MPI_MODE_APPEND starts */
+  uint64_t file_bytes;  /* where a file opened with MPI_MODE_APPEND starts */
+  uint64_t pointer_key; /* of the shared file pointer */
   char text[BFS_TEXT_BYTES];
   char handle[BENCHFS_HANDLE_BYTES];
 };
@@ -26,20 +27,13 @@ struct bfs_file* bfs_file_make(ADIO_File fd) {
     own = ADIOI_Calloc(1, sizeof(*own));
     if (own == NULL) return NULL;
     own->striping_factor_hint = -1;
-    own->lock_window = MPI_WIN_NULL;
-    pthread_mutex_init(&own->lock_threads, NULL);
     fd->fs_ptr = own;
   }
   return own;
 }
 
 static void file_free(ADIO_File fd) {
-  struct bfs_file* own = bfs_file(fd);
-
-  if (own != NULL) {
-    pthread_mutex_destroy(&own->lock_threads);
-    ADIOI_Free(own);
-  }
+  if (fd->fs_ptr != NULL) ADIOI_Free(fd->fs_ptr);
   fd->fs_ptr = NULL;
 }
 
@@ -155,21 +149,12 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
   int code = 0;
 
   fd->access_mode = access_mode;
-  if (access_mode & ADIO_SEQUENTIAL) {
-    /* The same on all ranks, so there is nothing to agree on. MPI_File_open itself would notice
-     * only after the open, and then lose the error. */
-    *error_code = BFS_ERROR(ENOTSUP,
-                            "benchfs: MPI_MODE_SEQUENTIAL needs shared file pointers, "
-                            "which are not supported");
-    file_free(fd);
-    return;
-  }
-
   memset(&message, 0, sizeof(message));
   if (rank == 0) {
     code = open_here(fd, access_mode);
     if (code == 0) code = export_here(fd, access_mode, &message);
     message.code = code;
+    message.pointer_key = bfs_pointer_key();
     if (code != 0) snprintf(message.text, sizeof(message.text), "%s", bfs_local_text(code));
   }
   MPI_Bcast(&message, (int)sizeof(message), MPI_BYTE, 0, fd->comm);
@@ -186,6 +171,7 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
     close_here(fd);
     return;
   }
+  bfs_file(fd)->pointer_key = message.pointer_key;
   opened(fd, message.file_bytes);
   *error_code = MPI_SUCCESS;
 }
@@ -201,7 +187,7 @@ void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
   *error_code = MPI_SUCCESS;
   fd->is_open = 0;
   if (own != NULL && own->file != NULL) {
-    bfs_atomic_free(own);
+    bfs_pointer_forget(fd);
     if (own->comm != fd->comm) MPI_Comm_free(&own->comm);
     bfs_placement_free(own);
     code = -benchfs_close(own->file);

@@ -1,40 +1,16 @@
 /*
- * glue.c - file handles, the critical section and the datatype check of libbenchfs_mpio.
+ * glue.c - file handles and the datatype check of libbenchfs_mpio.
  *
  * ROMIO leaves these to the MPI library it is part of. Here it is part of none: the library is
  * loaded over an MPI library as it is installed, and may only use what that one exports.
  */
-#include <pthread.h>
-
 #include "mpioimpl.h"
 
 #include "adio_extern.h"
 #include "errors.h"
 
-/* Recursive, because a callback of a datatype or of a request may do I/O. */
-static pthread_mutex_t section;
-static pthread_once_t section_once = PTHREAD_ONCE_INIT;
-
-static void section_init(void) {
-  pthread_mutexattr_t attributes;
-
-  pthread_mutexattr_init(&attributes);
-  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-  pthread_mutex_init(&section, &attributes);
-  pthread_mutexattr_destroy(&attributes);
-}
-
 int MPIR_Ext_init(void) {
   return MPI_SUCCESS;
-}
-
-void MPIR_Ext_cs_enter(void) {
-  pthread_once(&section_once, section_init);
-  pthread_mutex_lock(&section);
-}
-
-void MPIR_Ext_cs_exit(void) {
-  pthread_mutex_unlock(&section);
 }
 
 /* Whether a type is committed cannot be asked with public calls; MPI itself will complain where it

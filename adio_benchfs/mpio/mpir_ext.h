@@ -2,7 +2,8 @@
  * mpir_ext.h - what ROMIO asks of MPICH's inside, for a ROMIO that lives outside of MPICH.
  *
  * In MPICH a header of this name declares functions of the MPI library that it does not export.
- * libbenchfs_mpio has its own, in glue.c, errors.c and iscontig.c, made of public MPI calls.
+ * libbenchfs_mpio has its own, in section.c, glue.c, errors.c and iscontig.c,
+ * made of public MPI calls.
  */
 #ifndef BENCHFS_MPIR_EXT_H_INCLUDED
 #define BENCHFS_MPIR_EXT_H_INCLUDED

@@ -56,10 +56,16 @@ static inline int bytes_of(const MPI_Status* status) {
   return count;
 }
 
-static void test_begin(int* argc, char*** argv) {
-  MPI_Init(argc, argv);
+static inline void test_begin_threads(int* argc, char*** argv, int wanted, int* provided) {
+  MPI_Init_thread(argc, argv, wanted, provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+}
+
+static inline void test_begin(int* argc, char*** argv) {
+  int provided;
+
+  test_begin_threads(argc, argv, MPI_THREAD_SINGLE, &provided);
 }
 
 static int test_end(void) {

@@ -67,7 +67,7 @@ one() {
 }
 
 for name in simple async async-multiple coll_test creat_excl excl file_info noncontig_coll2 \
-    split_coll psimple atomicity misc; do
+    split_coll psimple atomicity shared_fp ordered_fp misc; do
     one $name errors 4 -fname FILE
 done
 for name in i_noncontig noncontig noncontig_coll; do
@@ -94,16 +94,6 @@ if build syshints && cp "$source/test_hintfile" benchfs:/romio_syshints &&
 else
     result 1 "syshints: preparing it"
 fi
-
-# Shared file pointers are not supported: said at the first use, on every rank, and in time.
-for name in shared_fp ordered_fp; do
-    build $name || result 1 "$name: does not compile"
-    mpirun 4 "$work/bin/$name" -fname benchfs:/romio_$name
-    status=$?
-    [ $status -ne 124 ] && [ $status -ne 137 ] &&
-        [ "$(grep -c 'Shared file pointers not supported' "$work/output")" -ge 4 ]
-    result $? "$name: refused with an error that says so ($took s)"
-done
 
 if [ -n "$MPIFORT" ]; then
     for name in fcoll_test fmisc pfcoll_test; do
