@@ -70,21 +70,27 @@ static int run_endless(benchfs_file_t* file) {
   }
 }
 
-int main(int argc, char** argv) {
-  const char* mode = argc > 2 ? argv[1] : "";
-  int reads = strcmp(mode, "verify") == 0;
-  benchfs_t* fs;
+static int use_file(benchfs_t* fs, char** argv) {
+  int reads = strcmp(argv[1], "verify") == 0;
   benchfs_file_t* file;
   int result = 1;
 
-  if (argc < 3) return 1;
-  if (benchfs_connect(NULL, &fs) != 0) return complain("connect");
   if (benchfs_open(fs, argv[2], reads ? O_RDONLY : O_RDWR | O_CREAT, 0600, 1 << 20, &file) != 0)
     return complain("open");
-  if (strcmp(mode, "write") == 0) result = write_file(file, strtoull(argv[3], NULL, 10));
+  if (strcmp(argv[1], "write") == 0) result = write_file(file, strtoull(argv[3], NULL, 10));
   if (reads) result = verify_file(file, strtoull(argv[3], NULL, 10));
-  if (strcmp(mode, "endless") == 0) result = run_endless(file);
+  if (strcmp(argv[1], "endless") == 0) result = run_endless(file);
   if (benchfs_close(file) != 0 && result == 0) result = complain("close");
+  return result;
+}
+
+int main(int argc, char** argv) {
+  benchfs_t* fs;
+  int result;
+
+  if (argc < 3 || (strcmp(argv[1], "endless") != 0 && argc < 4)) return 1;
+  if (benchfs_connect(NULL, &fs) != 0) return complain("connect");
+  result = use_file(fs, argv);
   if (benchfs_disconnect(fs) != 0 && result == 0) result = complain("disconnect");
   return result;
 }
