@@ -82,6 +82,20 @@ Task<Explained<void>> check_alive(Loop& loop, const ClusterInfo* cluster, std::s
           which, servers, registry, registry_names::kCluster));
 }
 
+/// Whether `secret` is the cluster's. A session cannot tell: a server does not answer a hello without
+/// proof. Needed only where the secret is not the registry's own.
+Task<Explained<void>> check_secret(Loop& loop, const ClusterInfo* cluster, std::string secret,
+                                   std::int64_t probe_ms) {
+  const ServerRecord& server = cluster->servers[random_id() % cluster->servers.size()];
+  std::string nothing;
+  const Explained<std::string> answer =
+      co_await bootstrap_call(loop, server.bootstrap_host, server.bootstrap_port,
+                              bootstrap::Op::cluster, nothing, secret, probe_ms);
+  // A server that does not answer at all is for the session to find out.
+  if (answer || answer.error().code != Errc::access) co_return Explained<void>{};
+  co_return std::unexpected(answer.error());
+}
+
 Task<Explained<FoundCluster>> find_in_registry(Loop& loop, LookupPlan plan) {
   const std::int64_t deadline_ns = now_ns() + plan.deadline_ms * 1'000'000;
   const auto trusted = check_private_directory(plan.registry);
@@ -95,6 +109,12 @@ Task<Explained<FoundCluster>> find_in_registry(Loop& loop, LookupPlan plan) {
       if (alive) {
         auto secret = read_job_secret(plan.secret_file);
         if (!secret) co_return std::unexpected(secret.error());
+        const std::string own = fmt::format("{}/{}", plan.registry, registry_names::kSecret);
+        if (plan.secret_file != own) {
+          const Explained<void> proven =
+              co_await check_secret(loop, &*cluster, *secret, plan.probe_ms);
+          if (!proven) co_return std::unexpected(proven.error());
+        }
         FoundCluster found{std::move(*cluster), std::move(*secret), "registry " + plan.registry};
         co_return std::move(found);
       }

@@ -106,7 +106,7 @@ def test_a_wrong_secret_opens_nothing(place):
     secret.write_bytes(os.urandom(32))
     secret.chmod(0o600)
     env = {"BENCHFS_SECRET_FILE": str(secret), "BENCHFS_DEADLINE": "3s"}
-    place.run(IO_CLIENT, "write", "/f", 10, env=env, exit_code=1)
+    expect_in("secret", place.run(IO_CLIENT, "write", "/f", 10, env=env, exit_code=1).stderr)
     told = place.benchfs("stop", "--servers", place.status()["servers"][0]["address"], env=env, exit_code=1)
     expect_in("secret", told.stderr)
     secret.chmod(0o644)
