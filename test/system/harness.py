@@ -17,6 +17,9 @@ BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 BENCHFS = str(BUILD / "tools" / "benchfs")
 BENCHFSD = str(BUILD / "servers" / "benchfsd")
 IO_CLIENT = str(BUILD / "test" / "system" / "io_client")
+# A build that was started in the background of a script has them ignored, and so would all we start.
+for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(ignored, signal.SIG_DFL)
 PATIENCE = 120  # seconds; what takes longer hangs
 
 READY = re.compile(
