@@ -84,9 +84,11 @@ void ADIOI_BENCHFS_SetInfo(ADIO_File fd, MPI_Info users_info, int* error_code) {
   }
   *error_code = MPI_SUCCESS;
   ADIOI_GEN_SetInfo(fd, users_info, error_code);
-  /* List I/O does without; ROMIO itself says so for writes. */
-  fd->hints->ds_read = ADIOI_HINT_DISABLE;
-  ADIOI_Info_set(fd->info, "romio_ds_read", "disable");
+  /* List I/O does without data sieving. For writes ROMIO itself says so. */
+  if (fd->hints->ds_read == ADIOI_HINT_ENABLE) {
+    fd->hints->ds_read = ADIOI_HINT_DISABLE;
+    ADIOI_Info_set(fd->info, "romio_ds_read", "disable");
+  }
 
   if (users_info != MPI_INFO_NULL) {
     ADIOI_Info_get(users_info, "striping_unit", MPI_MAX_INFO_VAL, value, &found);

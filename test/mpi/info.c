@@ -40,8 +40,15 @@ int main(int argc, char** argv) {
         *hint("striping_factor") == 0);
   CHECK(strcmp(hint("benchfs_collective"), "auto") == 0);
   CHECK(strcmp(hint("romio_ds_write"), "disable") == 0);
-  CHECK(strcmp(hint("romio_ds_read"), "disable") == 0);
   CHECK(strstr(hint("romio_filesystem_type"), "BENCHFS") != NULL);
+  OK(MPI_File_close(&file));
+
+  /* There is no data sieving, and none is claimed. */
+  open_with("romio_ds_read", "enable");
+  CHECK(strcmp(hint("romio_ds_read"), "disable") == 0);
+  OK(MPI_File_close(&file));
+  open_with("romio_ds_write", "enable");
+  CHECK(strcmp(hint("romio_ds_write"), "disable") == 0);
   OK(MPI_File_close(&file));
 
   open_with("striping_unit", "131072");
