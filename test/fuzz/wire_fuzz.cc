@@ -2,9 +2,9 @@
 // one process. After each the server must still serve a right request, or the call must have ended.
 //
 // An input: flags, the length of head (header and body; two bytes), head, payload.
-#include "../unit/net/fixture.hpp"
 #include "base/log.hpp"
 #include "fuzz.hpp"
+#include "net/fixture.hpp"
 
 namespace {
 
