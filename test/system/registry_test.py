@@ -1,5 +1,6 @@
 """Registries with garbage, remains of dead runs, or the wrong owner or mode; and clusters without one."""
 
+import errno
 import os
 import signal
 import socket
@@ -75,8 +76,18 @@ def test_another_process_on_the_port_of_a_dead_server_is_not_taken_for_it(place)
     host, port = server["address"].rsplit(":", 1)
     with socket.socket() as impostor:
         impostor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        harness.wait_until("the port is free", lambda: not place.processes())
-        impostor.bind((host, int(port)))
+        harness.wait_until("the process has gone", lambda: not place.processes())
+
+        # The kernel may still be ending connections of the dead process.
+        def taken():
+            try:
+                impostor.bind((host, int(port)))
+            except OSError as error:
+                harness.check(error.errno == errno.EADDRINUSE, str(error))
+                return False
+            return True
+
+        harness.wait_until("the port is free", taken)
         impostor.listen()
         told = place.run(IO_CLIENT, "write", "/f", 10, exit_code=1).stderr
         expect_in("not running any more", told)
