@@ -1,0 +1,42 @@
+/*
+ * fail_list.c - preloaded in front of the client library: makes one start of list I/O fail with EIO.
+ *
+ * The program under test calls fail_list_in(K) on the rank that is to fail: its K-th start from then
+ * on, of a read or a write, returns -EIO. The others go through.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "benchfs.h"
+
+static int calls_left;
+
+void fail_list_in(int calls);
+void fail_list_in(int calls) {
+  calls_left = calls;
+}
+
+typedef int start_function(benchfs_file_t*, const struct benchfs_extent*, size_t,
+                           const struct iovec*, size_t, benchfs_request_t**);
+
+static int call(const char* name, benchfs_file_t* file, const struct benchfs_extent* extents,
+                size_t n_extents, const struct iovec* memory, size_t n_memory,
+                benchfs_request_t** request) {
+  start_function* real = (start_function*)dlsym(RTLD_NEXT, name);
+
+  if (calls_left > 0 && --calls_left == 0) return -EIO;
+  return real(file, extents, n_extents, memory, n_memory, request);
+}
+
+int benchfs_read_list_start(benchfs_file_t* file, const struct benchfs_extent* extents,
+                            size_t n_extents, const struct iovec* memory, size_t n_memory,
+                            benchfs_request_t** request) {
+  return call("benchfs_read_list_start", file, extents, n_extents, memory, n_memory, request);
+}
+
+int benchfs_write_list_start(benchfs_file_t* file, const struct benchfs_extent* extents,
+                             size_t n_extents, const struct iovec* memory, size_t n_memory,
+                             benchfs_request_t** request) {
+  return call("benchfs_write_list_start", file, extents, n_extents, memory, n_memory, request);
+}
