@@ -1,5 +1,5 @@
-// benchfsd: one server of a BenchFS cluster. Reads the configuration, runs the server until SIGTERM
-// or SIGINT, and exits with 0 after a clean stop, 1 after a failure, 2 if the configuration is
+// benchfsd: one server of a BenchFS cluster. Reads the configuration, runs the server until
+// SIGTERM, SIGINT or SIGHUP, and exits with 0 after a clean stop, 1 after a failure, 2 if the configuration is
 // wrong.
 #include <fmt/format.h>
 #include <signal.h>
@@ -44,8 +44,8 @@ void print_help() {
       "  --config FILE\n      YAML file with settings.\n"
       "  --print-config\n      Print the settings in force as YAML, and exit.\n"
       "  --help, --version\n\n"
-      "SIGTERM and SIGINT drain, sync and deregister. Exit code: 0 stopped, 1 failure, 2 wrong "
-      "setting.\n",
+      "SIGTERM, SIGINT and SIGHUP drain, sync and deregister. Exit code: 0 stopped, 1 failure, 2 "
+      "wrong setting.\n",
       config::help(server_options(), &defaults));
 }
 
@@ -55,6 +55,9 @@ void install_signals(Server& server) {
   action.sa_handler = &on_signal;
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
+  struct sigaction hangup {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);  // not under nohup
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of the write (EFBIG), not our end
 }

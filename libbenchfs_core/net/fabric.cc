@@ -5,6 +5,9 @@
 // caller's own deadlines and liveness check notice it (net/caller).
 #include "net/fabric.hpp"
 
+#include <signal.h>
+#include <ucs/debug/debug.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstdio>
@@ -20,6 +23,18 @@ namespace benchfs {
 namespace {
 
 constexpr std::int64_t kFlushMaxNs = 1'000'000'000;
+
+/// UCX takes SIGHUP when it is loaded (UCX_DEBUG_SIGNO), to be told when to log more. In a program that
+/// has our library preloaded, the shell of a job script for one, a hangup would then end nothing.
+/// libucs is set up before the library that depends on it, so what it gives back is the disposition
+/// that the process was started with.
+[[gnu::constructor]] void give_back_hangup() {
+  struct sigaction now {};
+  if (std::getenv("UCX_DEBUG_SIGNO") != nullptr) return;  // somebody wants it
+  if (sigaction(SIGHUP, nullptr, &now) != 0) return;
+  if (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN) return;
+  ucs_debug_disable_signal(SIGHUP);
+}
 
 /// Our part of a UCX request.
 struct RequestArea {

@@ -1,5 +1,6 @@
 """benchfs run: servers for the life of one command, and nothing after it."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -9,7 +10,7 @@ import sys
 import harness
 from harness import BENCHFS, IO_CLIENT, check, expect_in, wait_until
 
-# Prints where the registry is, then waits to be ended.
+# Tells where the registry is, then waits to be ended.
 WAIT = 'echo "$BENCHFS_REGISTRY" >"$0"; exec sleep 1000'
 
 
@@ -17,12 +18,22 @@ def nothing_left(place):
     return not list(place.tmp.glob("benchfs-run-*"))
 
 
+def is_waiting(place):
+    """Whether a process of the test is a sleep that sleeps, no longer a shell or a program being loaded."""
+    for pid in place.processes():
+        with contextlib.suppress(OSError):
+            if "(sleep) S " in pathlib.Path("/proc", str(pid), "stat").read_text():
+                return True
+    return False
+
+
 def start_waiting(place, *options):
     """`benchfs run` with a command that waits; returns it and the run's directory."""
     told = place.dir / "told"
     child = place.popen(BENCHFS, "run", "-n", "2", *options, "--", "sh", "-c", WAIT, told,
                         restore_signals=True)
-    wait_until("the command runs", lambda: told.exists() and told.read_text().endswith("\n"))
+    # A shell that was given -c catches SIGINT and may forget one that comes just before its exec.
+    wait_until("the command waits", lambda: is_waiting(place))
     return child, pathlib.Path(told.read_text().strip()).parent
 
 

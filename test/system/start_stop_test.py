@@ -203,14 +203,25 @@ def test_garbage_in_the_state_file_is_no_obstacle(place):
     place.benchfs("stop")
 
 
-def test_sigterm_is_a_clean_exit(place):
-    server = place.server("--data-dir", place.data / "one", "--registry", place.registry)
+def test_each_signal_that_ends_it_is_a_clean_exit(place):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        server = place.server("--data-dir", place.data / "one", "--registry", place.registry)
+        harness.wait_ready(server)
+        server.send_signal(number)
+        code = server.wait(harness.PATIENCE)
+        check(code == 0, f"exit status {code}\n{harness.log_of(server)}")
+        check(server.stdout.read() == "", "the ready line is all that it prints")
+        check(not (place.registry / "cluster.yaml").exists(), "it has left the registry")
+
+
+def test_a_hangup_that_was_ignored_stays_so(place):
+    server = place.server("--data-dir", place.data / "one", "--registry", place.registry,
+                          preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     harness.wait_ready(server)
-    server.send_signal(signal.SIGTERM)
-    code = server.wait(harness.PATIENCE)
-    check(code == 0, f"exit status {code}\n{harness.log_of(server)}")
-    check(server.stdout.read() == "", "the ready line is all that it prints")
-    check(not (place.registry / "cluster.yaml").exists(), "it has left the registry")
+    server.send_signal(signal.SIGHUP)
+    expect_in("server", place.benchfs("status").stdout)
+    server.terminate()
+    check(server.wait(harness.PATIENCE) == 0, "it went on, and stopped when it was told to")
 
 
 def test_servers_of_another_command_are_asked_to_stop(place):
