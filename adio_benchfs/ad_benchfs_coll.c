@@ -25,7 +25,7 @@ static void generic(struct bfs_coll* c, const void* buf, bfs_count_t count, MPI_
   if (c->direction == BFS_WRITE) {
     ADIOI_GEN_WriteStridedColl(c->fd, buf, count, datatype, file_ptr_type, offset, status,
                                &error_code);
-    c->wrote = c->total > 0;
+    c->wrote = 1; /* for others, perhaps */
   } else {
     ADIOI_GEN_ReadStridedColl(c->fd, (void*)buf, count, datatype, file_ptr_type, offset, status,
                               &error_code);

@@ -8,11 +8,11 @@
  */
 #include "ad_benchfs_coll.h"
 
-/* `auto` aggregates pieces that are smaller on average. */
-#define BFS_DIRECT_PIECE_BYTES 4096
+/* `auto` aggregates pieces that are smaller on average: docs/adr/0010-collective-aggregation.md. */
+#define DIRECT_PIECE_BYTES (256 << 10)
 #define DIRECT_BYTES_MAX (INT64_C(64) << 20)
 #define DIRECT_PIECES_MAX 65536
-#define OPERATIONS_MAX 4096
+#define OPERATIONS_MAX 2048 /* their tags stay below those of agreements */
 
 void bfs_coll_fail(struct bfs_coll* c, int code) {
   if (c->code != 0) return;
@@ -34,12 +34,11 @@ int bfs_all_done(int n, MPI_Request* requests) {
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
 
-/* What `auto` is. docs/adr/0010-collective-aggregation.md has the measurements. */
-static enum bfs_strategy cheapest(const struct bfs_coll* c, const int64_t* sums) {
+/* What `auto` is: large pieces gain nothing from being brought together, but cost a copy more. */
+static enum bfs_strategy cheapest(const int64_t* sums) {
   const int64_t piece = sums[BFS_SUM_BYTES] / MPL_MAX(sums[BFS_SUM_PIECES], 1);
 
-  (void)c;
-  return piece >= BFS_DIRECT_PIECE_BYTES ? BFS_DIRECT : BFS_OWNER;
+  return piece >= DIRECT_PIECE_BYTES || sums[BFS_SUM_RANKS] == 1 ? BFS_DIRECT : BFS_OWNER;
 }
 
 static void begin_plan(struct bfs_coll* c, enum bfs_strategy wanted) {
@@ -86,7 +85,7 @@ static int step_plan(struct bfs_coll* c) {
   /* Ranks that were given different hints must still do the same. */
   if (sums[BFS_SUM_SQUARE] * c->ranks != sums[BFS_SUM_STRATEGY] * sums[BFS_SUM_STRATEGY])
     c->strategy = BFS_AUTO;
-  if (c->strategy == BFS_AUTO) c->strategy = cheapest(c, sums);
+  if (c->strategy == BFS_AUTO) c->strategy = cheapest(sums);
   if (c->strategy == BFS_GENERIC && (c->nonblocking || !(c->fd->access_mode & ADIO_RDWR)))
     c->strategy = BFS_OWNER;
   if (sums[BFS_SUM_BYTES] == 0) {

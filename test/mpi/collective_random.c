@@ -44,12 +44,16 @@ struct view {
   int size, extent; /* of the type */
 };
 
+/* ROMIO's two-phase reads wrong pieces through a view of a type with a lower bound other than 0. */
+static int generic;
+
 static struct view finished(MPI_Datatype type, int displacement, int extent, uint64_t* state) {
   struct view v = {MPI_DATATYPE_NULL, displacement, 0, extent};
+  const int lower = one_in(state, 3) ? below(state, 100) : 0;
   MPI_Datatype resized;
 
   /* A lower bound moves nothing. */
-  MPI_Type_create_resized(type, one_in(state, 3) ? below(state, 100) : 0, extent, &resized);
+  MPI_Type_create_resized(type, generic ? 0 : lower, extent, &resized);
   MPI_Type_commit(&resized);
   if (type != MPI_BYTE) MPI_Type_free(&type);
   v.type = resized;
@@ -337,7 +341,7 @@ static int random_write(MPI_File file, int file_bytes) {
   return end > file_bytes ? end : file_bytes;
 }
 
-static void random_read(MPI_File file, int file_bytes, int generic) {
+static void random_read(MPI_File file, int file_bytes) {
   int block_bytes, start, bytes, present, moved, position = 0;
   const int kind = below(&shared, KINDS);
   /* Any view on any rank, or all the same one: both overlap. */
@@ -403,6 +407,7 @@ static void scenario(const char* directory, const char* strategy, int seed) {
   MPI_File file;
   int file_bytes = 0;
 
+  generic = strcmp(strategy, "generic") == 0;
   shared = (uint64_t)seed * 7919 + 1;
   own = (uint64_t)seed * 104729 + (uint64_t)rank * 7 + 3;
   next_of(&shared);
@@ -427,8 +432,8 @@ static void scenario(const char* directory, const char* strategy, int seed) {
       file_bytes = random_write(file, file_bytes);
       MPI_File_sync(file);
       MPI_Barrier(MPI_COMM_WORLD);
-      random_read(file, file_bytes, strcmp(strategy, "generic") == 0);
-      random_read(file, file_bytes, strcmp(strategy, "generic") == 0);
+      random_read(file, file_bytes);
+      random_read(file, file_bytes);
       MPI_Barrier(MPI_COMM_WORLD);
     }
     whole_file(file, file_bytes);
