@@ -32,7 +32,8 @@ struct bfs_file {
   uint64_t chunk_bytes_hint;    /* for a file that is created; 0: the cluster's default */
   int striping_factor_hint;     /* what the program asked for; -1: nothing */
   enum bfs_strategy strategy;   /* as the hint says */
-  int aggregators_asked;        /* cb_nodes or cb_config_list was set before the open */
+  int cb_nodes_hint;            /* as asked for before the open; 0: not */
+  int hosts_asked;              /* cb_config_list was set before the open */
   struct bfs_placement* placement;
   MPI_Comm comm;                /* of the collective operations, a duplicate of fd->comm */
   unsigned collectives;         /* number of those begun, the same on all ranks */

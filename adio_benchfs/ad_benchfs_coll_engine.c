@@ -41,15 +41,25 @@ static enum bfs_strategy cheapest(const int64_t* sums) {
   return piece >= DIRECT_PIECE_BYTES || sums[BFS_SUM_RANKS] == 1 ? BFS_DIRECT : BFS_OWNER;
 }
 
-static void begin_plan(struct bfs_coll* c, enum bfs_strategy wanted) {
+/* As the hints say; ROMIO's own ones where ours leaves it open. */
+static enum bfs_strategy wanted(const struct bfs_coll* c) {
+  const struct ADIOI_Hints_struct* hints = c->fd->hints;
+  const int buffering = c->direction == BFS_WRITE ? hints->cb_write : hints->cb_read;
+  const enum bfs_strategy strategy = bfs_file(c->fd)->strategy;
+
+  if (strategy != BFS_AUTO || buffering == ADIOI_HINT_AUTO) return strategy;
+  return buffering == ADIOI_HINT_ENABLE ? BFS_OWNER : BFS_DIRECT;
+}
+
+static void begin_plan(struct bfs_coll* c, enum bfs_strategy strategy) {
   const int n = BFS_SUMS + c->placement->n_aggregators;
   int64_t* mine;
 
   c->sums = ADIOI_Calloc((size_t)n * 2, sizeof(*c->sums));
   mine = c->sums + n;
   mine[BFS_SUM_BYTES] = c->total;
-  mine[BFS_SUM_STRATEGY] = wanted;
-  mine[BFS_SUM_SQUARE] = wanted * wanted;
+  mine[BFS_SUM_STRATEGY] = strategy;
+  mine[BFS_SUM_SQUARE] = strategy * strategy;
   mine[BFS_SUM_RANKS] = c->total > 0;
   c->possible = ADIOI_Calloc((size_t)c->placement->n_aggregators, 1);
   if (c->total > 0) {
@@ -110,21 +120,40 @@ static int pending_done(struct bfs_coll* c, int64_t* result) {
 
 /* ---- direct ------------------------------------------------------------------------------------ */
 
-static int step_direct(struct bfs_coll* c) {
+/* Starts the batch; a blocking call does all of it, where it can do so without a server's help. */
+static int64_t transfer_batch(struct bfs_coll* c) {
   benchfs_file_t* file = bfs_file(c->fd)->file;
-  const struct benchfs_extent* extents;
+  const struct benchfs_extent* extents = (const struct benchfs_extent*)c->batch.pieces;
+  const size_t n_pieces = c->batch.n_pieces, n_memory = c->batch.n_memory;
+
+  if (c->direction == BFS_WRITE) {
+    c->wrote = 1;
+    return c->nonblocking
+               ? benchfs_write_list_start(file, extents, n_pieces, c->batch.memory, n_memory,
+                                          &c->pending)
+               : benchfs_write_list(file, extents, n_pieces, c->batch.memory, n_memory);
+  }
+  return c->nonblocking ? benchfs_read_list_start(file, extents, n_pieces, c->batch.memory, n_memory,
+                                                  &c->pending)
+                        : benchfs_read_list(file, extents, n_pieces, c->batch.memory, n_memory);
+}
+
+static void took_batch(struct bfs_coll* c, int64_t result) {
+  if (result < 0) {
+    bfs_coll_fail(c, (int)-result);
+    return;
+  }
+  c->moved += result;
+  /* In an ascending view what follows is behind the end of the file, too. */
+  if (result < c->batch.bytes && c->file.ascending) c->own.done = c->total;
+}
+
+static int step_direct(struct bfs_coll* c) {
   int64_t result;
-  int code;
 
   if (c->pending != NULL) {
     if (!pending_done(c, &result)) return 0;
-    if (result < 0) {
-      bfs_coll_fail(c, (int)-result);
-    } else {
-      c->moved += result;
-      /* In an ascending view what follows is behind the end of the file, too. */
-      if (result < c->batch.bytes && c->file.ascending) c->own.done = c->total;
-    }
+    took_batch(c, result);
   }
   if (c->code != 0 || bfs_stream_next(c, &c->own) == BFS_END) {
     c->phase = BFS_FLUSH;
@@ -133,19 +162,8 @@ static int step_direct(struct bfs_coll* c) {
   c->batch.n_pieces = c->batch.n_memory = 0;
   c->batch.bytes = 0;
   bfs_stream_take(c, &c->own, BFS_END, DIRECT_BYTES_MAX, DIRECT_PIECES_MAX, &c->batch);
-  extents = (const struct benchfs_extent*)c->batch.pieces;
-  if (c->direction == BFS_WRITE) {
-    c->wrote = 1;
-    code = benchfs_write_list_start(file, extents, c->batch.n_pieces, c->batch.memory,
-                                    c->batch.n_memory, &c->pending);
-  } else {
-    code = benchfs_read_list_start(file, extents, c->batch.n_pieces, c->batch.memory,
-                                   c->batch.n_memory, &c->pending);
-  }
-  if (code != 0) {
-    c->pending = NULL;
-    bfs_coll_fail(c, -code);
-  }
+  result = transfer_batch(c);
+  if (!c->nonblocking || result < 0) took_batch(c, result);
   return 1;
 }
 
@@ -272,7 +290,7 @@ void bfs_coll_begin(struct bfs_coll* c, ADIO_File fd, const void* buf, bfs_count
     c->strategy = BFS_DIRECT;
     begin_transfer(c);
   } else {
-    begin_plan(c, own->strategy);
+    begin_plan(c, wanted(c));
   }
   bfs_coll_step(c);
 }

@@ -1,12 +1,12 @@
 /*
  * ad_benchfs_coll_place.c - which ranks aggregate for which servers.
  *
- * By default there is one aggregator for each server: a rank on the server's host if there is one that
- * has no server yet, else one on the host with the fewest aggregators. With fewer ranks than servers a
- * rank has several. If the program set cb_nodes or cb_config_list, ROMIO has made its list of ranks
- * from them, and the servers are dealt out over that list, again to ranks on their hosts first; if it
- * is longer than the list of servers, several aggregators take a server's chunks in turn. Rank 0
- * chooses, as it alone has everybody's host name, and broadcasts.
+ * By default there is one aggregator for each server: a rank on the server's host if there is one
+ * that has no server yet, else one on the host with the fewest aggregators. With fewer ranks than
+ * servers a rank has several. If the program set cb_nodes, there are that many, and of a program
+ * that set cb_config_list ROMIO has made a list of ranks. The servers are dealt out over them,
+ * again to ranks on their hosts first; if they are more than the servers, several aggregators take
+ * a server's chunks in turn. Rank 0 chooses, as it alone has everybody's host name, and broadcasts.
  */
 #include "ad_benchfs_coll.h"
 #include "adio_cb_config_list.h"
@@ -18,9 +18,10 @@ struct choice {
   int* used;       /* on the host whose least rank it is: aggregators */
   int* candidates; /* ranks that are not aggregators yet */
   int n_candidates;
+  int n_wanted;   /* aggregators, if there are candidates; */
   int* server_of; /* by aggregator, in the order they were chosen, */
-  int* ranks;     /* and its rank */
-  int n;
+  int* ranks;     /* and its rank; */
+  int n;          /* so far */
 };
 
 struct named_rank {
@@ -55,6 +56,10 @@ static int same_host(const char* a, const char* b) {
   return length == strcspn(b, ".") && strncmp(a, b, length) == 0;
 }
 
+static int wants_more(const struct choice* choice) {
+  return choice->n_candidates > 0 && choice->n < choice->n_wanted;
+}
+
 static void choose(struct choice* choice, int candidate, int server) {
   const int rank = choice->candidates[candidate];
 
@@ -85,9 +90,9 @@ static int candidate_anywhere(const struct choice* choice) {
   return best;
 }
 
-/* Fills `blob`: the number of aggregators, their ranks, and each server's first one and how many. */
-static void choose_all(ADIO_File fd, benchfs_t* fs, struct choice* choice, char** names, int* blob,
-                       int room) {
+/* Fills `blob`: the number of aggregators, their ranks, and each server's first one and how many.
+ */
+static void choose_all(benchfs_t* fs, struct choice* choice, char** names, int* blob, int room) {
   const int servers = choice->n_servers;
   int* first = blob + 1 + room;
   int* count = first + servers;
@@ -95,23 +100,21 @@ static void choose_all(ADIO_File fd, benchfs_t* fs, struct choice* choice, char*
 
   find_hosts(choice, names);
   for (int s = 0; s < servers; s++) count[s] = 0;
-  for (int s = 0; s < servers && choice->n_candidates > 0; s++) {
+  for (int s = 0; s < servers && wants_more(choice); s++) {
     const int candidate = candidate_on(choice, names, benchfs_server_host(fs, s));
 
     if (candidate < 0) continue;
     choose(choice, candidate, s);
     count[s] = 1;
   }
-  for (int s = 0; s < servers && choice->n_candidates > 0; s++) {
+  for (int s = 0; s < servers && wants_more(choice); s++) {
     if (count[s] == 0) choose(choice, candidate_anywhere(choice), s);
     count[s] = 1;
   }
-  if (bfs_file(fd)->aggregators_asked) {
-    for (int s = 0; choice->n_candidates > 0; s = (s + 1) % servers) {
-      const int candidate = candidate_on(choice, names, benchfs_server_host(fs, s));
+  for (int s = 0; wants_more(choice); s = (s + 1) % servers) {
+    const int candidate = candidate_on(choice, names, benchfs_server_host(fs, s));
 
-      choose(choice, MPL_MAX(candidate, 0), s);
-    }
+    choose(choice, candidate >= 0 ? candidate : candidate_anywhere(choice), s);
   }
 
   for (int s = 0; s < servers; s++) {
@@ -129,19 +132,35 @@ static void choose_all(ADIO_File fd, benchfs_t* fs, struct choice* choice, char*
   }
 }
 
+/* How many aggregators, of which ranks. */
+static void find_candidates(ADIO_File fd, struct choice* choice) {
+  const struct bfs_file* own = bfs_file(fd);
+
+  choice->n_wanted = own->cb_nodes_hint > 0 ? own->cb_nodes_hint : choice->n_servers;
+  if (own->hosts_asked) {
+    /* ROMIO has taken cb_nodes into account. */
+    choice->n_candidates = MPL_MIN(fd->hints->cb_nodes, choice->n_ranks);
+    choice->n_wanted = choice->n_candidates;
+    memcpy(choice->candidates, fd->hints->ranklist, (size_t)choice->n_candidates * sizeof(int));
+  } else {
+    choice->n_candidates = choice->n_ranks;
+    for (int i = 0; i < choice->n_ranks; i++) choice->candidates[i] = i;
+  }
+  choice->n_wanted = MPL_MIN(choice->n_wanted, choice->n_candidates);
+}
+
 void bfs_placement_make(ADIO_File fd, benchfs_t* fs) {
   struct bfs_file* own = bfs_file(fd);
   const int servers = benchfs_server_count(fs);
-  const int room = MPL_MAX(servers, fd->hints->cb_nodes);
-  const int n_blob = 1 + room + 2 * servers;
   struct bfs_placement* placement = ADIOI_Calloc(1, sizeof(*placement));
-  int* blob = ADIOI_Calloc((size_t)n_blob, sizeof(int));
+  struct choice choice = {0};
+  int room = 0; /* for aggregators; known to rank 0 alone */
+  int n_blob;
+  int* blob;
   int rank;
 
   MPI_Comm_rank(fd->comm, &rank);
   if (rank == 0) {
-    struct choice choice = {0};
-    ADIO_cb_name_array names;
     size_t n;
 
     MPI_Comm_size(fd->comm, &choice.n_ranks);
@@ -152,16 +171,18 @@ void bfs_placement_make(ADIO_File fd, benchfs_t* fs) {
     choice.candidates = choice.used + n;
     choice.server_of = choice.candidates + n;
     choice.ranks = choice.server_of + n;
-    if (own->aggregators_asked) {
-      choice.n_candidates = MPL_MIN(fd->hints->cb_nodes, choice.n_ranks);
-      memcpy(choice.candidates, fd->hints->ranklist, (size_t)choice.n_candidates * sizeof(int));
-    } else {
-      choice.n_candidates = choice.n_ranks;
-      for (int i = 0; i < choice.n_ranks; i++) choice.candidates[i] = i;
-    }
+    find_candidates(fd, &choice);
+    room = choice.n_wanted;
+  }
+  MPI_Bcast(&room, 1, MPI_INT, 0, fd->comm);
+  n_blob = 1 + room + 2 * servers;
+  blob = ADIOI_Calloc((size_t)n_blob, sizeof(int));
+  if (rank == 0) {
+    ADIO_cb_name_array names;
+
     /* ROMIO gathered the names at this open and keeps them with the communicator. */
     ADIOI_cb_gather_name_array(fd->comm, fd->comm, &names);
-    choose_all(fd, fs, &choice, names->names, blob, room);
+    choose_all(fs, &choice, names->names, blob, room);
     ADIOI_Free(choice.hosts);
   }
   MPI_Bcast(blob, n_blob, MPI_INT, 0, fd->comm);

@@ -30,12 +30,12 @@ void ADIOI_BENCHFS_Fcntl(ADIO_File fd, int flag, ADIO_Fcntl_t* fcntl_struct, int
  * every other rank's sync return has all data; with romio_synchronized_flush that is this call. */
 void ADIOI_BENCHFS_Flush(ADIO_File fd, int* error_code) {
   struct bfs_verdict verdict;
-  int code = 0;
+  int code;
 
-  if (fd->dirty_write) {
-    code = -benchfs_sync(bfs_file(fd)->file);
-    if (code == 0) fd->dirty_write = 0;
-  }
+  /* Not only if fd->dirty_write: a rank also writes what it aggregates for others. The library knows
+   * what it wrote, and asks no server if that was nothing. */
+  code = -benchfs_sync(bfs_file(fd)->file);
+  if (code == 0) fd->dirty_write = 0;
   if (fd->hints->synchronizing_flush == ADIOI_HINT_ENABLE) {
     verdict = bfs_agree(fd->comm, code);
     *error_code = bfs_collective_error(fd, "sync of", code, verdict);
@@ -48,7 +48,7 @@ void ADIOI_BENCHFS_Flush(ADIO_File fd, int* error_code) {
 void ADIOI_BENCHFS_Resize(ADIO_File fd, ADIO_Offset size, int* error_code) {
   benchfs_file_t* file = bfs_file(fd)->file;
   struct bfs_verdict verdict;
-  int code = fd->dirty_write ? -benchfs_flush_size(file) : 0;
+  int code = -benchfs_flush_size(file);
   int rank;
 
   verdict = bfs_agree(fd->comm, code);
