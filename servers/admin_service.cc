@@ -5,8 +5,9 @@
 
 namespace benchfs {
 
-AdminService::AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkStore& chunks)
-    : dispatcher_(dispatcher), meta_(meta), chunks_(chunks), started_ms_(now_ms()) {}
+AdminService::AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkStore& chunks,
+                           const LocalService* local)
+    : dispatcher_(dispatcher), meta_(meta), chunks_(chunks), local_(local), started_ms_(now_ms()) {}
 
 void AdminService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::ServerStatus>(*this, &AdminService::status);
@@ -19,6 +20,7 @@ Task<void> AdminService::status(Incoming incoming) {
     co_return;
   }
   const ServiceCounters& counters = dispatcher_.counters();
+  const LocalService::Moved moved = local_ != nullptr ? local_->moved() : LocalService::Moved{};
   wire::ServerStatus::Reply reply{};
   reply.epoch = dispatcher_.epoch();
   reply.uptime_ms = static_cast<std::uint64_t>(now_ms() - started_ms_);
@@ -27,9 +29,9 @@ Task<void> AdminService::status(Incoming incoming) {
   reply.capacity_bytes = usage->capacity_bytes;
   reply.free_bytes = usage->free_bytes;
   reply.sessions = dispatcher_.sessions();
-  reply.requests = counters.requests;
-  reply.read_bytes = counters.read_bytes;
-  reply.written_bytes = counters.written_bytes;
+  reply.requests = counters.requests + moved.requests;
+  reply.read_bytes = counters.read_bytes + moved.read_bytes;
+  reply.written_bytes = counters.written_bytes + moved.written_bytes;
   co_await incoming.reply<wire::ServerStatus>(reply);
 }
 

@@ -3,12 +3,15 @@
 #include "metadata/meta_store.hpp"
 #include "net/service.hpp"
 #include "storage/chunk_store.hpp"
+#include "storage/local_service.hpp"
 
 namespace benchfs {
 
 class AdminService {
  public:
-  AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkStore& chunks);
+  /// `local` may be null.
+  AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkStore& chunks,
+               const LocalService* local);
   void add_to(Dispatcher& dispatcher);
   Task<void> status(Incoming incoming);
 
@@ -16,6 +19,7 @@ class AdminService {
   Dispatcher& dispatcher_;
   const MetaStore& meta_;
   ChunkStore& chunks_;
+  const LocalService* local_;
   std::int64_t started_ms_;
 };
 

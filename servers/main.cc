@@ -1,6 +1,6 @@
 // benchfsd: one server of a BenchFS cluster. Reads the configuration, runs the server until
-// SIGTERM, SIGINT or SIGHUP, and exits with 0 after a clean stop, 1 after a failure, 2 if the configuration is
-// wrong.
+// SIGTERM, SIGINT or SIGHUP, and exits with 0 after a clean stop, 1 after a failure, 2 if the
+// configuration is wrong.
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>

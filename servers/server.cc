@@ -162,12 +162,28 @@ void Server::start_services() {
       loop, *chunks_, *pool_, map, [this] { return meta_->sync(); }, dispatcher_->counters(),
       DataService::Options{.self = index_, .rpc_bytes_max = config_.rpc_bytes_max});
   namespace_service_ = std::make_unique<NamespaceService>(*names_);
-  admin_service_ = std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_);
+  start_local_service();
+  admin_service_ =
+      std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, local_service_.get());
   lock_service_ = std::make_unique<LockService>(loop, map, index_);
   data_service_->add_to(*dispatcher_);
   namespace_service_->add_to(*dispatcher_);
   admin_service_->add_to(*dispatcher_);
   lock_service_->add_to(*dispatcher_);
+}
+
+void Server::start_local_service() {
+  // With O_DIRECT the store keeps direct and buffered access apart; it cannot keep apart what it
+  // does not see.
+  if (!config_.local_access || chunks_->mode() == IoMode::direct) return;
+  auto service = LocalService::start(
+      *loop_, *chunks_,
+      {.instance = record_.instance, .shares_max = config_.open_files_max, .clients_max = 4096});
+  if (service) {
+    local_service_ = std::move(*service);
+  } else {
+    log_warn("no local access for clients on this host: {}", to_text(service.error().code));
+  }
 }
 
 Task<std::expected<void, std::string>> Server::serve(const std::function<void()>& ready) {
@@ -212,6 +228,7 @@ Task<void> Server::drain() {
   bootstrap_->set_state(bootstrap::State::draining);
   membership_->leave();
   co_await dispatcher_->close();
+  if (local_service_ != nullptr) co_await local_service_->close();
   if (drops_ != nullptr) co_await drops_->close();
   if (caller_ != nullptr) co_await caller_->close();
   const Status synced = co_await sync_all();

@@ -27,6 +27,7 @@
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/data_service.hpp"
+#include "storage/local_service.hpp"
 
 namespace benchfs {
 
@@ -56,6 +57,7 @@ class Server {
   std::expected<void, std::string> open_storage();
   std::expected<void, std::string> open_network();
   void start_services();
+  void start_local_service();
   Task<std::expected<void, std::string>> serve(const std::function<void()>& ready);
   Task<Status> sync_all();
   Task<void> drain();
@@ -85,6 +87,7 @@ class Server {
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<NamespaceService> namespace_service_;
+  std::unique_ptr<LocalService> local_service_;  ///< null: not offered
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<LockService> lock_service_;
 };

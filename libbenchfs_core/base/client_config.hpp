@@ -54,6 +54,8 @@ struct EnumNames<ChecksumMode> {
     "Striping unit of files that this client creates.",                                             \
     .min = kChunkBytesMin, .max = kChunkBytesMax, .power_of_two = true,                             \
     .zero = "the cluster's default")                                                                \
+  X(config::Boolean, local_access, local_access, true,                                              \
+    "Read and write the chunk files of servers on this host directly, without messages.", )         \
   X(config::Choice<ChecksumMode>, checksum, checksum, ChecksumMode::off,                            \
     "wire: data carry a CRC32C on their way, in both directions, that the receiver verifies.",      \
     )                                                                                               \

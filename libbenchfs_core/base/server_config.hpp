@@ -68,6 +68,10 @@ struct EnumNames<IoMode> {
   X(config::Integer, open_files_max, open_files_max, 1024,                                          \
     "Chunk files kept open.",                                                                       \
     .min = 16, .max = 1'000'000)                                                                    \
+  X(config::Boolean, local_access, local_access, true,                                              \
+    "Give clients of the same user on this host the chunk files, to read and write them directly."  \
+    " Not with io_mode direct.",                                                                    \
+    )                                                                                               \
   X(config::Choice<IoMode>, io_mode, io_mode, IoMode::automatic,                                    \
     "auto: plain on tmpfs, ring elsewhere; ring: io_uring; direct: io_uring with O_DIRECT where"    \
     " aligned; plain: system calls.",                                                               \

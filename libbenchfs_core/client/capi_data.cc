@@ -40,9 +40,10 @@ int check(const OpenFile* file, Kind kind, std::span<const benchfs_extent> exten
 }
 
 Task<Outcome> transfer(Client& client, OpenFile* file, Kind kind,
-                       std::span<const benchfs_extent> extents, std::span<const iovec> memory) {
-  return kind == Kind::read ? client.read(file, extents, memory)
-                            : client.write(file, extents, memory);
+                       std::span<const benchfs_extent> extents, std::span<const iovec> memory,
+                       bool in_call) {
+  return kind == Kind::read ? client.read(file, extents, memory, in_call)
+                            : client.write(file, extents, memory, in_call);
 }
 
 std::int64_t blocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_extent> extents,
@@ -52,7 +53,7 @@ std::int64_t blocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs
     if (const int error = check(file, kind, extents, memory); error != 0) return error;
     Client& client = *file->client;
     return run(client, name_of(kind), file->path,
-               [&] { return transfer(client, file, kind, extents, memory); });
+               [&] { return transfer(client, file, kind, extents, memory, true); });
   });
 }
 
@@ -68,7 +69,7 @@ int nonblocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_exten
     return start(
         std::move(request),
         [&](Request& self) {
-          return transfer(*file->client, file, kind, self.extents, self.memory);
+          return transfer(*file->client, file, kind, self.extents, self.memory, false);
         },
         out);
   });

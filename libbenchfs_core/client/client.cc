@@ -93,6 +93,9 @@ std::expected<std::unique_ptr<Client>, Client::ConnectError> Client::connect(con
   if (auto opened = client->caller_->open(); !opened) {
     return refuse(to_errno(opened.error().code), "UCX refuses active messages");
   }
+  client->local_ =
+      std::make_unique<LocalAccess>(running, client->cluster_->servers, config->local_access,
+                                    static_cast<std::int64_t>(config->failure_detect_ms));
   // A transfer may have a batch open for every server: bounded together.
   const std::size_t share =
       std::max<std::size_t>(64 << 10, kBatchesTotalMax / client->caller_->servers());

@@ -16,6 +16,7 @@
 #include "base/secret.hpp"
 #include "benchfs.h"
 #include "client/file.hpp"
+#include "client/local_access.hpp"
 #include "client/staging.hpp"
 #include "loop/loop.hpp"
 #include "net/caller.hpp"
@@ -84,10 +85,12 @@ class Client {
   Task<Outcome> truncate(std::string path, std::uint64_t size);
   Task<Outcome> flush_size(OpenFile* file);
   Task<Outcome> sync(OpenFile* file);
+  /// in_call: of a blocking call, which may take as long as it takes; else the task is to suspend
+  /// soon.
   Task<Outcome> read(OpenFile* file, std::span<const benchfs_extent> extents,
-                     std::span<const iovec> memory);
+                     std::span<const iovec> memory, bool in_call);
   Task<Outcome> write(OpenFile* file, std::span<const benchfs_extent> extents,
-                      std::span<const iovec> memory);
+                      std::span<const iovec> memory, bool in_call);
   /// Bytes [first, last] of the file, from its home. `token` tells the locks of this session apart.
   Task<Outcome> lock(OpenFile* file, std::uint64_t first, std::uint64_t last, std::uint32_t mode,
                      std::uint64_t token);
@@ -104,6 +107,7 @@ class Client {
   const SlotMap& map() const { return cluster_->map; }
   Caller& caller() { return *caller_; }
   Loop& loop() { return *loop_; }
+  LocalAccess& local() { return *local_; }
   StagingPool& staging() { return staging_; }
   /// Data bytes of one message to any server.
   std::uint32_t rpc_bytes_max() const { return static_cast<std::uint32_t>(config_.rpc_bytes_max); }
@@ -138,6 +142,7 @@ class Client {
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<Fabric> fabric_;
   std::unique_ptr<Caller> caller_;
+  std::unique_ptr<LocalAccess> local_;
   StagingPool staging_;
   std::uint32_t batch_bytes_max_ = 0;
   /// Open files by inode: a size query merges the pending size of all of them.

@@ -2,10 +2,12 @@
 #pragma once
 #include <bit>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/types.hpp"
+#include "client/local_access.hpp"
 
 namespace benchfs {
 
@@ -26,6 +28,12 @@ struct OpenFile {
   bool spread = false;            ///< the home knows that there is data beyond chunk 0
   /// Servers that have data of this session which was not synced, by index.
   std::vector<bool> dirty_servers;
+
+  // Access without messages, client/local_access.hpp.
+  std::unique_ptr<LocalFiles> local;  ///< null: not used yet
+  bool local_refused = false;         ///< no more descriptors: not tried again
+  std::uint32_t transfers = 0;        ///< counted until it is used
+
   /// There was a create or a size change since the last sync.
   bool metadata_dirty = false;
 

@@ -74,6 +74,7 @@ Task<Outcome> Client::close(OpenFile* file) {
   const auto [first, last] = files_.equal_range(file->inode);
   files_.erase(std::find_if(first, last, [&](const auto& entry) { return entry.second == file; }));
   --open_files_;
+  if (file->local != nullptr) local_->release(file->inode, *file->local);
   delete file;
   co_return outcome;
 }

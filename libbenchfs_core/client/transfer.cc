@@ -1,5 +1,5 @@
-// The data path: a list of file extents and memory segments, cut by chunk, sent to all owners at
-// once.
+// The data path: a list of file extents and memory segments, cut by chunk, moved here or sent to
+// all owners at once.
 //
 // Large pieces go from and to the caller's memory, one message each, without a copy. Small ones are
 // packed into one message per server and batch: 175,000 messages of 4 bytes each are what a server
@@ -17,6 +17,11 @@ namespace {
 
 /// Pieces below this are packed: copying them costs less than a message.
 constexpr std::size_t kPackedBelow = 16 << 10;
+/// A few small accesses are not worth asking for a descriptor.
+constexpr std::uint64_t kLocalFromBytes = 64 << 10;
+constexpr std::uint32_t kLocalFromTransfers = 4;
+/// What a nonblocking call may move before it returns: some 10 us.
+constexpr std::uint64_t kLocalInStartMax = 64 << 10;
 constexpr std::size_t kWindowMin = 16;
 constexpr std::size_t kWindowMax = 256;
 
@@ -63,11 +68,13 @@ PieceCursor::Piece PieceCursor::next(std::uint64_t chunk_bytes, std::size_t byte
 
 // ---- Transfer ----
 
-Transfer::Transfer(Client& client, OpenFile& file, Direction direction)
+Transfer::Transfer(Client& client, OpenFile& file, Direction direction, bool in_call)
     : client_(client),
       file_(file),
       direction_(direction),
-      window_(window_of(client, client.caller().servers())) {}
+      in_call_(in_call),
+      window_(window_of(client, client.caller().servers())),
+      mover_(direction == Direction::write, missing_) {}
 
 Transfer::~Transfer() {
   BFS_ASSERT(gate_.inside() == 0);
@@ -76,33 +83,31 @@ Transfer::~Transfer() {
 Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
                             std::span<const iovec> memory) {
   std::uint64_t total = 0;
+  std::uint64_t begin = ~0ull;
   std::uint64_t end = 0;
   for (const benchfs_extent& extent : extents) {
     total += extent.bytes;
-    if (extent.bytes > 0) end = std::max(end, extent.offset + extent.bytes);
+    if (extent.bytes == 0) continue;
+    begin = std::min(begin, extent.offset);
+    end = std::max(end, extent.offset + extent.bytes);
   }
   if (direction_ == Direction::write && end > file_.chunk_bytes && !file_.spread)
     mark_spread().detach();
 
-  const bool contiguous = extents.size() == 1 && memory.size() == 1;
-  const std::uint32_t shift = file_.chunk_shift();
-  PieceCursor cursor(extents, memory);
-  while (!cursor.done() && !error_) {
-    const auto piece = cursor.next(file_.chunk_bytes, client_.rpc_bytes_max());
-    const ServerIndex server = client_.map().owner(file_.inode, piece.offset >> shift);
-    if (contiguous || piece.bytes >= kPackedBelow) {
-      co_await window_.acquire();
-      move_piece(server, piece).detach();
-      continue;
-    }
-    if (open_.empty()) open_.resize(client_.caller().servers());
-    std::unique_ptr<Batch>& batch = open_[server];
-    if (batch != nullptr && full(*batch, piece)) {
-      co_await window_.acquire();
-      move_batch(std::move(batch)).detach();
-    }
-    pack(batch, server, piece);
+  contiguous_ = extents.size() == 1 && memory.size() == 1;
+  local_ = total > 0 && local_pays(total);
+  std::uint64_t middle = 0;
+  if (local_) {
+    if (file_.local == nullptr)
+      file_.local = std::make_unique<LocalFiles>(client_.caller().servers());
+    // Processes that write the same range start in different local files, and stay apart.
+    if (direction_ == Direction::write && end - begin > kStripeBytes)
+      middle =
+          (begin & ~(kStripeBytes - 1)) + client_.local().ordinal() % kStripeFiles * kStripeBytes;
   }
+  co_await walk(extents, memory, middle, ~0ull);
+  if (middle > begin) co_await walk(extents, memory, 0, middle);
+  if (local_ && !error_) moved_here(mover_.flush());
   for (std::unique_ptr<Batch>& batch : open_) {
     if (batch == nullptr || error_) continue;
     co_await window_.acquire();
@@ -120,6 +125,83 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
   if (missing_.empty()) co_return static_cast<std::int64_t>(total);
   const Outcome counted = co_await end_of_read(extents, total);
   co_return counted;
+}
+
+/// Starts to move the pieces that are in [from, to), a range that cuts no piece.
+Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<const iovec> memory,
+                          std::uint64_t from, std::uint64_t to) {
+  const std::uint64_t unit = local_ ? std::min(file_.chunk_bytes, kStripeBytes) : file_.chunk_bytes;
+  const std::uint32_t shift = file_.chunk_shift();
+  PieceCursor cursor(extents, memory);
+  while (!cursor.done() && !error_) {
+    const auto piece = cursor.next(unit, client_.rpc_bytes_max());
+    if (piece.offset < from || piece.offset >= to) continue;
+    const ServerIndex server = client_.map().owner(file_.inode, piece.offset >> shift);
+    if (local_ && client_.local().usable(server)) {
+      const StripePlace at = stripe_at(piece.offset);
+      const Fd& fd = file_.local->at(server, at.file);
+      Taken taken;
+      if (fd)
+        taken = move_here(server, at, fd.get(), piece);
+      else
+        taken = co_await move_here(server, piece);
+      if (taken == Taken::yes) continue;
+    }
+    if (contiguous_ || piece.bytes >= kPackedBelow) {
+      co_await window_.acquire();
+      move_piece(server, piece).detach();
+      continue;
+    }
+    if (open_.empty()) open_.resize(client_.caller().servers());
+    std::unique_ptr<Batch>& batch = open_[server];
+    if (batch != nullptr && full(*batch, piece)) {
+      co_await window_.acquire();
+      move_batch(std::move(batch)).detach();
+    }
+    pack(batch, server, piece);
+  }
+}
+
+bool Transfer::local_pays(std::uint64_t total) const {
+  if (!client_.local().possible() || file_.local_refused) return false;
+  if (!in_call_ && total > kLocalInStartMax) return false;
+  if (file_.local != nullptr || total >= kLocalFromBytes) return true;
+  return ++file_.transfers >= kLocalFromTransfers;
+}
+
+/// The piece's local file is not open yet.
+Task<Transfer::Taken> Transfer::move_here(ServerIndex server, PieceCursor::Piece piece) {
+  const StripePlace at = stripe_at(piece.offset);
+  const bool create = direction_ == Direction::write;
+  auto opened = co_await client_.local().open(server, file_.inode, at.file, create);
+  if (!opened) {
+    if (!create && opened.error().code == Errc::not_found) {  // nothing has been written there
+      missing_.push_back({piece.offset, piece.bytes, piece.memory});
+      co_return Taken::yes;
+    }
+    if (opened.error().code == Errc::busy) file_.local_refused = true;
+    co_return Taken::no;
+  }
+  Fd& fd = file_.local->at(server, at.file);
+  if (fd)  // another transfer was faster
+    client_.local().release(server, file_.inode, at.file, *opened);
+  else
+    fd = std::move(*opened);
+  co_return move_here(server, at, fd.get(), piece);
+}
+
+Transfer::Taken Transfer::move_here(ServerIndex server, const StripePlace& at, int fd,
+                                    const PieceCursor::Piece& piece) {
+  moved_here(mover_.add(server, fd, at.offset, piece.offset, piece.memory, piece.bytes));
+  if (direction_ == Direction::write) file_.dirty_servers[server] = true;
+  return Taken::yes;
+}
+
+void Transfer::moved_here(const Status& status) {
+  if (!status && !error_) error_ = status.error();
+  if (const auto moved = mover_.take_moved()) {
+    client_.local().count(moved->server, direction_ == Direction::write, moved->bytes);
+  }
 }
 
 bool Transfer::full(const Batch& batch, const PieceCursor::Piece& piece) const {
@@ -291,15 +373,15 @@ Task<Outcome> Transfer::end_of_read(std::span<const benchfs_extent> extents, std
 // ---- the operations ----
 
 Task<Outcome> Client::read(OpenFile* file, std::span<const benchfs_extent> extents,
-                           std::span<const iovec> memory) {
-  Transfer transfer(*this, *file, Transfer::Direction::read);
+                           std::span<const iovec> memory, bool in_call) {
+  Transfer transfer(*this, *file, Transfer::Direction::read, in_call);
   const Outcome outcome = co_await transfer.run(extents, memory);
   co_return outcome;
 }
 
 Task<Outcome> Client::write(OpenFile* file, std::span<const benchfs_extent> extents,
-                            std::span<const iovec> memory) {
-  Transfer transfer(*this, *file, Transfer::Direction::write);
+                            std::span<const iovec> memory, bool in_call) {
+  Transfer transfer(*this, *file, Transfer::Direction::write, in_call);
   const Outcome outcome = co_await transfer.run(extents, memory);
   co_return outcome;
 }

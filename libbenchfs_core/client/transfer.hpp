@@ -1,5 +1,6 @@
-// One read or write of many extents: cut by chunk and owner, packed or passed through, sent to all
-// owners at once. Private to client/.
+// One read or write of many extents: cut by chunk and owner, moved by this process where the
+// owner's local files are to be had, else packed or passed through and sent to all owners at once.
+// Private to client/.
 #pragma once
 #include <sys/uio.h>
 
@@ -10,6 +11,7 @@
 
 #include "benchfs.h"
 #include "client/client.hpp"
+#include "client/local_mover.hpp"
 #include "loop/sync.hpp"
 
 namespace benchfs {
@@ -41,7 +43,8 @@ class PieceCursor {
 class Transfer {
  public:
   enum class Direction { read, write };
-  Transfer(Client& client, OpenFile& file, Direction direction);
+  /// in_call: the caller waits for the end anyway, so this process may do the work itself.
+  Transfer(Client& client, OpenFile& file, Direction direction, bool in_call);
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
@@ -59,12 +62,16 @@ class Transfer {
     std::size_t bytes = 0;
   };
   /// A part of a piece that its owner does not have: a hole, or beyond the end of the file.
-  struct Missing {
-    std::uint64_t offset;
-    std::size_t bytes;
-    std::byte* memory;
-  };
+  using Missing = LocalMover::Missing;
 
+  bool local_pays(std::uint64_t total) const;
+  Task<void> walk(std::span<const benchfs_extent> extents, std::span<const iovec> memory,
+                  std::uint64_t from, std::uint64_t to);
+  enum class Taken { yes, no };
+  Task<Taken> move_here(ServerIndex server, PieceCursor::Piece piece);
+  Taken move_here(ServerIndex server, const StripePlace& at, int fd,
+                  const PieceCursor::Piece& piece);
+  void moved_here(const Status& status);
   /// True if `piece` does not fit into the server's open batch any more.
   bool full(const Batch& batch, const PieceCursor::Piece& piece) const;
   void pack(std::unique_ptr<Batch>& batch, ServerIndex server, const PieceCursor::Piece& piece);
@@ -80,10 +87,14 @@ class Transfer {
   Client& client_;
   OpenFile& file_;
   Direction direction_;
+  bool in_call_;
+  bool local_ = false;
+  bool contiguous_ = false;
   std::vector<std::unique_ptr<Batch>> open_;  ///< by server; small pieces only
   Semaphore window_;
   Gate gate_;
   std::vector<Missing> missing_;
+  LocalMover mover_;
   std::optional<Error> error_;  ///< the first one
 };
 

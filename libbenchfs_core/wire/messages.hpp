@@ -202,8 +202,9 @@ struct Read {
     std::uint32_t zero;
   };
   struct Reply {
-    std::uint64_t
-        data_end;         ///< file offset where the server's data ends, if a piece met it; else ~0
+    /// If a piece met less data than it asked for: the file offset at and beyond which none met
+    /// any. Else ~0.
+    std::uint64_t data_end;
     std::uint32_t bytes;  ///< of the payload
     std::uint32_t zero;
   };

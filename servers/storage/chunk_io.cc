@@ -73,9 +73,9 @@ bool retry(const Error& error) {
 
 }  // namespace
 
-Task<Result<std::size_t>> ChunkStore::read(InodeId inode, std::uint64_t offset,
-                                           std::span<std::byte> into) {
-  auto pinned = pin(inode, Missing::fail);
+Task<Result<std::size_t>> ChunkStore::read_file(ChunkFile id, std::uint64_t offset,
+                                                std::span<std::byte> into) {
+  auto pinned = pin(id, Missing::fail);
   if (!pinned) {
     if (pinned.error().code == Errc::not_found) co_return std::size_t{0};
     co_return std::unexpected(pinned.error());
@@ -90,9 +90,9 @@ Task<Result<std::size_t>> ChunkStore::read(InodeId inode, std::uint64_t offset,
   co_return co_await buffered;
 }
 
-Task<Status> ChunkStore::write(InodeId inode, std::uint64_t offset,
-                               std::span<const std::byte> from) {
-  auto pinned = pin(inode, Missing::create);
+Task<Status> ChunkStore::write_file(ChunkFile id, std::uint64_t offset,
+                                    std::span<const std::byte> from) {
+  auto pinned = pin(id, Missing::create);
   if (!pinned) co_return std::unexpected(pinned.error());
   FdCache::File& file = **pinned;
   Status done;

@@ -1,5 +1,6 @@
 // The chunk files: where they are, opening them below the data directory and nowhere else, syncing,
-// shortening, removing, counting. How their data moves is in chunk_io.cc.
+// shortening, removing, counting. How their data moves is in chunk_io.cc, how a file is spread over
+// several of them in chunk_stripes.cc.
 #include "storage/chunk_store.hpp"
 
 #include <dirent.h>
@@ -31,10 +32,10 @@ std::uint64_t allocated(const struct stat& facts) {
 }
 
 struct Name {
-  std::array<char, 20> text;  ///< "xx/0123456789abcdef"
-  explicit Name(InodeId inode, std::size_t folder) {
-    std::snprintf(text.data(), text.size(), "%02zx/%016llx", folder,
-                  static_cast<unsigned long long>(inode));
+  std::array<char, 22> text;  ///< "xx/0123456789abcdef.s"
+  explicit Name(ChunkFile file, std::size_t folder) {
+    std::snprintf(text.data(), text.size(), "%02zx/%016llx.%u", folder,
+                  static_cast<unsigned long long>(file.inode), file.stripe % 10);
   }
   const char* c_str() const { return text.data(); }
 };
@@ -71,8 +72,8 @@ std::size_t ChunkStore::folder_of(InodeId inode) {
   return static_cast<std::size_t>((inode ^ (inode >> 48)) & (kFolders - 1));
 }
 
-std::string ChunkStore::path_of(InodeId inode) {
-  return std::string("chunks/") + Name(inode, folder_of(inode)).c_str();
+std::string ChunkStore::path_of(ChunkFile id) {
+  return std::string("chunks/") + Name(id, folder_of(id.inode)).c_str();
 }
 
 Result<std::unique_ptr<ChunkStore>> ChunkStore::create(Options options, Ring* ring,
@@ -131,8 +132,8 @@ Status ChunkStore::start() {
   return {};
 }
 
-int ChunkStore::open_file(InodeId inode, int flags) {
-  const Name name(inode, folder_of(inode));
+int ChunkStore::open_file(ChunkFile id, int flags) {
+  const Name name(id, folder_of(id.inode));
   flags |= O_CLOEXEC | O_NOFOLLOW;
   const mode_t mode = (flags & O_CREAT) != 0 ? 0600 : 0;
   for (;;) {
@@ -153,28 +154,28 @@ int ChunkStore::open_file(InodeId inode, int flags) {
   }
 }
 
-Result<FdCache::Pin> ChunkStore::pin(InodeId inode, Missing missing) {
-  FdCache::Pin found = cache_.find(inode);
+Result<FdCache::Pin> ChunkStore::pin(ChunkFile id, Missing missing) {
+  FdCache::Pin found = cache_.find(id);
   if (found) return found;
   int fd = -1;
   bool made = false;
   if (missing == Missing::create) {
-    fd = open_file(inode, O_RDWR | O_CREAT | O_EXCL);
+    fd = open_file(id, O_RDWR | O_CREAT | O_EXCL);
     made = fd >= 0;
-    if (fd < 0 && errno == EEXIST) fd = open_file(inode, O_RDWR);
+    if (fd < 0 && errno == EEXIST) fd = open_file(id, O_RDWR);
   } else {
-    fd = open_file(inode, O_RDWR);
+    fd = open_file(id, O_RDWR);
   }
   if (fd < 0) {
     const int err = errno;
     if (err != ENOENT) {
-      log_error("cannot open {}/{}: {}", options_.data_dir, path_of(inode), std::strerror(err));
+      log_error("cannot open {}/{}: {}", options_.data_dir, path_of(id), std::strerror(err));
     }
     return fail(errc_from_errno(err), err);
   }
-  FdCache::Pin added = cache_.insert(inode, fd);
+  FdCache::Pin added = cache_.insert(id, fd);
   if (made) {
-    ++folders_[folder_of(inode)].changes;
+    ++folders_[folder_of(id.inode)].changes;
   } else {
     struct stat facts {};
     if (fstat(fd, &facts) == 0) added->allocated_bytes = allocated(facts);
@@ -185,50 +186,43 @@ Result<FdCache::Pin> ChunkStore::pin(InodeId inode, Missing missing) {
 bool ChunkStore::direct_ready(FdCache::File& file) {
   if (file.direct_fd >= 0) return true;
   if (file.no_direct || file.removed) return false;
-  file.direct_fd = open_file(file.inode, O_RDWR | O_DIRECT);
+  file.direct_fd = open_file(file.id, O_RDWR | O_DIRECT);
   if (file.direct_fd >= 0) return true;
   file.no_direct = true;
-  log_debug("no O_DIRECT for {}/{}: {}", options_.data_dir, path_of(file.inode),
-            std::strerror(errno));
+  log_debug("no O_DIRECT for {}/{}: {}", options_.data_dir, path_of(file.id), std::strerror(errno));
   return false;
 }
 
-Task<Status> ChunkStore::sync(InodeId inode) {
-  if (volatile_) co_return Status{};
-  if (const auto lost = lost_.find(inode); lost != lost_.end()) {
-    co_return std::unexpected(lost->second);
-  }
-  auto pinned = pin(inode, Missing::fail);
+Task<Status> ChunkStore::sync_file(ChunkFile id) {
+  auto pinned = pin(id, Missing::fail);
   if (!pinned) {
     if (pinned.error().code == Errc::not_found) co_return Status{};
     co_return std::unexpected(pinned.error());
   }
   FdCache::File& file = **pinned;
-  if (const std::uint64_t changes = file.changes; file.synced < changes) {
-    Status done;
-    if (ring_ != nullptr) {
-      auto op = ring_->fdatasync(file.fd);
-      const Result<std::size_t> result = co_await op;
-      if (!result) done = std::unexpected(result.error());
-    } else {
-      int err = 0;
-      const int fd = file.fd;
-      auto call = offload_.run([fd, &err] { err = fdatasync(fd) == 0 ? 0 : errno; });
-      co_await call;
-      if (err != 0) done = fail(errc_from_errno(err), err);
-    }
-    if (!done) {
-      log_error("data of {}/{} did not reach the device: {}", options_.data_dir, path_of(inode),
-                std::strerror(done.error().native));
-      if (!file.removed) lost_.insert_or_assign(inode, done.error());
-      co_return done;
-    }
-    file.synced = std::max(file.synced, changes);
+  if (file.shares > 0) ++file.changes;
+  const std::uint64_t changes = file.changes;
+  if (file.synced >= changes) co_return Status{};
+  Status done;
+  if (ring_ != nullptr) {
+    auto op = ring_->fdatasync(file.fd);
+    const Result<std::size_t> result = co_await op;
+    if (!result) done = std::unexpected(result.error());
+  } else {
+    int err = 0;
+    const int fd = file.fd;
+    auto call = offload_.run([fd, &err] { err = fdatasync(fd) == 0 ? 0 : errno; });
+    co_await call;
+    if (err != 0) done = fail(errc_from_errno(err), err);
   }
-  const std::size_t folder = folder_of(inode);
-  if (folders_[folder].synced == folders_[folder].changes) co_return Status{};
-  auto named = sync_folder(folder);
-  co_return co_await named;
+  if (!done) {
+    log_error("data of {}/{} did not reach the device: {}", options_.data_dir, path_of(id),
+              std::strerror(done.error().native));
+    if (!file.removed) lost_.insert_or_assign(id.inode, done.error());
+    co_return done;
+  }
+  file.synced = std::max(file.synced, changes);
+  co_return Status{};
 }
 
 Task<Status> ChunkStore::sync_folder(std::size_t folder) {
@@ -252,8 +246,8 @@ Task<Status> ChunkStore::sync_folder(std::size_t folder) {
   co_return Status{};
 }
 
-Task<Status> ChunkStore::truncate(InodeId inode, std::uint64_t size) {
-  auto pinned = pin(inode, Missing::fail);
+Task<Status> ChunkStore::truncate_file(ChunkFile id, std::uint64_t size) {
+  auto pinned = pin(id, Missing::fail);
   if (!pinned) {
     if (pinned.error().code == Errc::not_found) co_return Status{};
     co_return std::unexpected(pinned.error());
@@ -277,43 +271,41 @@ Task<Status> ChunkStore::truncate(InodeId inode, std::uint64_t size) {
   co_return Status{};
 }
 
-Task<Status> ChunkStore::remove(InodeId inode) {
-  lost_.erase(inode);
-  const Name name(inode, folder_of(inode));
-  FdCache::Pin open = cache_.find(inode);
+Status ChunkStore::remove_file(ChunkFile id) {
+  const Name name(id, folder_of(id.inode));
+  FdCache::Pin open = cache_.find(id);
   if (!open) {
     struct stat facts {};
     if (fstatat(chunks_fd_, name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
       const int err = errno;
-      if (err == ENOENT) co_return Status{};
-      co_return fail(errc_from_errno(err), err);
+      if (err == ENOENT) return {};
+      return fail(errc_from_errno(err), err);
     }
     if (allocated(facts) > kBigBytes) {
       // Held open over the unlink, so that the pages are freed at the close, on the helper thread.
-      auto pinned = pin(inode, Missing::fail);
+      auto pinned = pin(id, Missing::fail);
       if (pinned) {
         FdCache::Pin moved = std::move(*pinned);
-        if (unlinkat(chunks_fd_, name.c_str(), 0) != 0)
-          co_return fail(errc_from_errno(errno), errno);
+        if (unlinkat(chunks_fd_, name.c_str(), 0) != 0) return fail(errc_from_errno(errno), errno);
         stored_bytes_ -= static_cast<std::int64_t>(moved->allocated_bytes);
-        cache_.remove(inode);
-        co_return Status{};
+        cache_.remove(id);
+        return {};
       }
     }
-    if (unlinkat(chunks_fd_, name.c_str(), 0) != 0) co_return fail(errc_from_errno(errno), errno);
+    if (unlinkat(chunks_fd_, name.c_str(), 0) != 0) return fail(errc_from_errno(errno), errno);
     stored_bytes_ -= static_cast<std::int64_t>(allocated(facts));
-    co_return Status{};
+    return {};
   }
   if (unlinkat(chunks_fd_, name.c_str(), 0) != 0 && errno != ENOENT) {
-    co_return fail(errc_from_errno(errno), errno);
+    return fail(errc_from_errno(errno), errno);
   }
   stored_bytes_ -= static_cast<std::int64_t>(open->allocated_bytes);
-  cache_.remove(inode);
-  co_return Status{};
+  cache_.remove(id);
+  return {};
 }
 
 void ChunkStore::recount(FdCache::File& file) {
-  if (file.allocated_at == file.changes) return;
+  if (file.shares == 0 && file.allocated_at == file.changes) return;
   struct stat facts {};
   if (fstat(file.fd, &facts) != 0) return;
   stored_bytes_ +=

@@ -1,7 +1,6 @@
-// The data of files on this server: one local sparse file per inode, at
-//     <data_dir>/chunks/<two hex digits>/<inode, 16 hex digits>
-// where the offset in the local file is the offset in the file. A hole reads as zeros, and removing
-// the local file frees all of it.
+// The data of files on this server: a few local sparse files per inode (placement/stripes.hpp), at
+//     <data_dir>/chunks/<two hex digits>/<inode, 16 hex digits>.<stripe file>
+// made when first written to. A hole reads as zeros, and removing the local files frees all of it.
 //
 // How data moves (config io_mode):
 //   plain   pread and pwrite. For storage that is memory: there the kernel hands every ring request
@@ -54,8 +53,8 @@ class ChunkStore {
   ChunkStore(const ChunkStore&) = delete;
   ChunkStore& operator=(const ChunkStore&) = delete;
 
-  /// Reads up to into.size() bytes at `offset`; fewer where the local data ends, none of a file
-  /// that has no data here.
+  /// Reads up to into.size() bytes at `offset`; fewer where nothing of the range lies beyond, none
+  /// of a file that has no data here. What is missing before that reads as zeros.
   Task<Result<std::size_t>> read(InodeId inode, std::uint64_t offset, std::span<std::byte> into);
   /// Writes all of `from`. Errors: no_space, quota, too_big, io; a part may have been written then.
   Task<Status> write(InodeId inode, std::uint64_t offset, std::span<const std::byte> from);
@@ -77,8 +76,28 @@ class ChunkStore {
   /// Waits for what runs in the background and closes all files. No call may be in progress.
   Task<void> close();
 
-  /// The file's path below data_dir.
-  static std::string path_of(InodeId inode);
+  /// The local file's path below data_dir.
+  static std::string path_of(ChunkFile id);
+
+  /// A local file whose descriptor another process has as well, for as long as this lives. Its
+  /// changes are then taken to be made at any time.
+  class Share {
+   public:
+    explicit Share(FdCache::Pin pin) : pin_(std::move(pin)) { ++pin_->shares; }
+    Share(Share&& other) noexcept = default;
+    Share& operator=(Share&&) = delete;
+    ~Share() {
+      if (!pin_) return;
+      --pin_->shares;
+      ++pin_->changes;
+    }
+    int descriptor() const { return pin_->fd; }
+
+   private:
+    FdCache::Pin pin_;
+  };
+  /// Error: not_found if it is missing and `create` is false.
+  Result<Share> share(ChunkFile id, bool create);
 
  private:
   enum class Missing { create, fail };
@@ -91,8 +110,17 @@ class ChunkStore {
 
   ChunkStore(Options options, Ring* ring, Offload& offload);
   Status start();
-  Result<FdCache::Pin> pin(InodeId inode, Missing missing);
-  int open_file(InodeId inode, int flags);
+  Result<FdCache::Pin> pin(ChunkFile id, Missing missing);
+  int open_file(ChunkFile id, int flags);
+  Task<Result<std::size_t>> read_across(InodeId inode, std::uint64_t offset,
+                                        std::span<std::byte> into);
+  Task<Status> write_across(InodeId inode, std::uint64_t offset, std::span<const std::byte> from);
+  Task<Result<std::size_t>> read_file(ChunkFile id, std::uint64_t offset,
+                                      std::span<std::byte> into);
+  Task<Status> write_file(ChunkFile id, std::uint64_t offset, std::span<const std::byte> from);
+  Task<Status> sync_file(ChunkFile id);
+  Task<Status> truncate_file(ChunkFile id, std::uint64_t size);
+  Status remove_file(ChunkFile id);
   bool direct_ready(FdCache::File& file);
   Task<Result<std::size_t>> read_direct(FdCache::File& file, std::uint64_t offset,
                                         std::span<std::byte> into);

@@ -128,6 +128,8 @@ Task<Result<wire::Read::Reply>> DataService::read_pieces(InodeId inode, PieceLis
   std::deque<Reading> in_flight;
   std::optional<Error> failed;
   std::size_t started = 0;
+  std::uint64_t present_end = 0;
+  bool complete = true;
   while (run.has_value() || !in_flight.empty()) {
     if (run.has_value() && in_flight.size() < kRunsInFlight) {
       if (++started % kRunsPerTurn == 0) co_await loop_.next_turn();
@@ -141,13 +143,15 @@ Task<Result<wire::Read::Reply>> DataService::read_pieces(InodeId inode, PieceLis
     if (!count) {
       failed = count.error();
       run.reset();  // nothing more is begun, but the buffer is the kernel's until all have ended
-    } else if (*count < oldest.run.bytes) {
-      reply.data_end = std::min(reply.data_end, oldest.run.offset + *count);
+    } else {
+      if (*count > 0) present_end = std::max(present_end, oldest.run.offset + *count);
+      complete = complete && *count == oldest.run.bytes;
       std::memset(into.data() + oldest.run.data_offset + *count, 0, oldest.run.bytes - *count);
     }
     in_flight.pop_front();
   }
   if (failed) co_return std::unexpected(*failed);
+  if (!complete) reply.data_end = present_end;
   co_return reply;
 }
 

@@ -50,8 +50,8 @@ class DataService {
   // The work of the handlers, without the network.
 
   /// Reads the pieces into `into`, packed. Of a list every byte is given, with zeros where there is
-  /// no data; of a single piece only what exists. data_end: the lowest offset at which a piece met
-  /// the end of the local data, or ~0.
+  /// no data; of a single piece only what exists. data_end: ~0, or the offset at and
+  /// beyond which no piece met data, if one met less than it asked for.
   Task<Result<wire::Read::Reply>> read_pieces(InodeId inode, PieceList list,
                                               std::span<std::byte> into);
   /// Writes the pieces from `data`, packed. After an error any part of them may have been written.

@@ -37,28 +37,28 @@ FdCache::~FdCache() {
   BFS_ASSERT(in_use_.empty() && idle_.empty());
 }
 
-FdCache::Pin FdCache::find(InodeId inode) {
-  const auto found = index_.find(inode);
+FdCache::Pin FdCache::find(ChunkFile id) {
+  const auto found = index_.find(id);
   if (found == index_.end()) return {};
   const auto file = found->second;
   if (file->pins++ == 0) in_use_.splice(in_use_.begin(), idle_, file);
   return Pin(*this, file);
 }
 
-FdCache::Pin FdCache::insert(InodeId inode, int fd) {
+FdCache::Pin FdCache::insert(ChunkFile id, int fd) {
   in_use_.emplace_front();
   const auto file = in_use_.begin();
-  file->inode = inode;
+  file->id = id;
   file->fd = fd;
   file->pins = 1;
-  const bool added = index_.emplace(inode, file).second;
+  const bool added = index_.emplace(id, file).second;
   BFS_ASSERT(added);
   trim();
   return Pin(*this, file);
 }
 
-void FdCache::remove(InodeId inode) {
-  const auto found = index_.find(inode);
+void FdCache::remove(ChunkFile id) {
+  const auto found = index_.find(id);
   if (found == index_.end()) return;
   const auto file = found->second;
   index_.erase(found);
@@ -71,14 +71,14 @@ void FdCache::remove(InodeId inode) {
 bool FdCache::evict_one() {
   if (idle_.empty()) return false;
   const auto oldest = std::prev(idle_.end());
-  index_.erase(oldest->inode);
+  index_.erase(oldest->id);
   on_close_(*oldest);
   idle_.erase(oldest);
   return true;
 }
 
 void FdCache::for_each(const std::function<void(File&)>& visit) {
-  for (auto& [inode, file] : index_) visit(*file);
+  for (auto& [id, file] : index_) visit(*file);
 }
 
 void FdCache::clear() {

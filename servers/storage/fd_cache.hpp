@@ -41,16 +41,33 @@ class IoTurns {
   std::deque<Waiter*> waiters_;
 };
 
+/// One of the local files of a file: placement/stripes.hpp.
+struct ChunkFile {
+  ChunkFile() = default;
+  ChunkFile(InodeId number, unsigned index = 0)
+      : inode(number), stripe(index) {}  // NOLINT: implicit
+  InodeId inode = 0;
+  unsigned stripe = 0;
+  bool operator==(const ChunkFile&) const = default;
+};
+struct ChunkFileHash {
+  std::size_t operator()(const ChunkFile& file) const {
+    return std::hash<std::uint64_t>()(file.inode ^ (std::uint64_t{file.stripe} << 61));
+  }
+};
+
 /// Single-threaded. Descriptors are opened by the caller and given over to the cache.
 class FdCache {
  public:
   struct File {
-    InodeId inode = 0;
+    ChunkFile id;
     int fd = -1;
     int direct_fd = -1;      ///< with O_DIRECT, opened when first needed
     bool no_direct = false;  ///< the file system refuses O_DIRECT for it
     std::uint32_t pins = 0;
     bool removed = false;  ///< unlinked: closed with its last pin
+    std::uint32_t shares =
+        0;  ///< processes that have the descriptor, too: changes are not all seen here
     /// Changes made, and how many of them are known to be on the device. A file that was just
     /// opened may carry changes of an earlier descriptor, so it starts with one.
     std::uint64_t changes = 1;
@@ -87,12 +104,12 @@ class FdCache {
   FdCache& operator=(const FdCache&) = delete;
 
   /// The file if it is open; else an empty pin.
-  Pin find(InodeId inode);
+  Pin find(ChunkFile id);
   /// Adds an open file that is not in the cache. Others leave to make room; if all are in use, the
   /// cache is larger than its limit until one is not.
-  Pin insert(InodeId inode, int fd);
+  Pin insert(ChunkFile id, int fd);
   /// The file's name is gone: it is not found any more, and is closed once nobody uses it.
-  void remove(InodeId inode);
+  void remove(ChunkFile id);
   /// Closes the file that was used longest ago. False if all are in use.
   bool evict_one();
   /// Calls `visit` for every file in the cache.
@@ -109,7 +126,7 @@ class FdCache {
   std::function<void(File&)> on_close_;
   std::list<File> idle_;    ///< not in use; used last at the front
   std::list<File> in_use_;  ///< pinned, and removed ones that still are
-  std::unordered_map<InodeId, std::list<File>::iterator> index_;
+  std::unordered_map<ChunkFile, std::list<File>::iterator, ChunkFileHash> index_;
 };
 
 }  // namespace benchfs

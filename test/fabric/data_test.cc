@@ -17,6 +17,24 @@ namespace {
 constexpr std::uint64_t kChunk = 64 << 10;
 
 TEST_SUITE("data") {
+  TEST_CASE("data: a server that has stopped is noticed by who still has its files open") {
+    Cluster cluster(1);
+    Session session(cluster);
+    benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
+    const auto data = pattern(1 << 20, 1);
+    const auto bytes = static_cast<std::int64_t>(data.size());
+    REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) == bytes);
+    cluster.stop();
+    std::int64_t result = bytes;
+    for (int i = 0; i < 100 && result == bytes; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      result = benchfs_pwrite(file, data.data(), data.size(), 0);
+    }
+    CHECK((result == -EHOSTUNREACH || result == -ETIMEDOUT || result == -ESHUTDOWN));
+    CHECK(benchfs_pread(file, std::vector<char>(10).data(), 10, 0) < 0);
+    CHECK(benchfs_close(file) < 0);  // its size was never told
+  }
+
   TEST_CASE("data: what one session writes another reads, across chunks and servers") {
     Cluster cluster(3);
     Session writer(cluster);

@@ -222,6 +222,37 @@ TEST_SUITE("chunk store") {
     CHECK(store->open_files() <= 16);
   }
 
+  TEST_CASE_FIXTURE(
+      StoreFixture,
+      "chunk store: across local files, writes, holes and truncates are as in one file") {
+    constexpr std::size_t kBytes = 9u << 20;
+    open(IoMode::plain);
+    std::mt19937_64 random(11);
+    std::vector<std::byte> model(kBytes);
+    std::size_t size = 0;  // nothing lies beyond it
+    for (int i = 0; i < 120; ++i) {
+      const std::size_t offset = random() % kBytes;
+      const std::size_t bytes = 1 + random() % std::min<std::size_t>(kBytes - offset, 3u << 20);
+      const auto at = model.begin() + static_cast<std::ptrdiff_t>(offset);
+      if (i % 10 == 9) {
+        REQUIRE(run(store->truncate(kInode, offset)).has_value());
+        std::fill(at, model.end(), std::byte{0});
+        size = std::min(size, offset);
+      } else if (i % 2 == 0) {
+        const auto data = random_bytes(bytes, random());
+        REQUIRE(write(kInode, offset, data).has_value());
+        std::copy(data.begin(), data.end(), at);
+        size = std::max(size, offset + bytes);
+      } else {
+        auto got = read(kInode, offset, bytes);
+        got.resize(bytes, std::byte{0});  // what is not given is not there
+        CHECK(std::equal(got.begin(), got.end(), at));
+      }
+    }
+    const auto all = read(kInode, 0, kBytes);
+    CHECK(all.size() == size);
+  }
+
   TEST_CASE_FIXTURE(StoreFixture,
                     "chunk store: with no descriptor left in the process it makes room") {
     open(IoMode::plain, 10'000);
@@ -246,7 +277,7 @@ TEST_SUITE("chunk store") {
       open(mode, own.path());
       const auto data = random_bytes(4096, 1);
       Status refused;
-      with_file_size_limit(1u << 20, [&] { refused = write(kInode, 2u << 20, data); });
+      with_file_size_limit(1u << 20, [&] { refused = write(kInode, 8u << 20, data); });
       REQUIRE_FALSE(refused.has_value());
       CHECK(refused.error().code == Errc::too_big);
       close();

@@ -12,7 +12,7 @@ struct Closed {
   std::vector<InodeId> inodes;
   FdCache cache;
   explicit Closed(std::size_t files_max)
-      : cache(files_max, [this](FdCache::File& file) { inodes.push_back(file.inode); }) {}
+      : cache(files_max, [this](FdCache::File& file) { inodes.push_back(file.id.inode); }) {}
   ~Closed() { cache.clear(); }
 };
 

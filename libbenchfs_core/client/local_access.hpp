@@ -1,0 +1,76 @@
+// Chunk files of servers on this host, read and written by this process itself: one copy, no
+// message, no other process. docs/adr/0011-local-access.md. Private to client/.
+//
+// Whatever stands in the way (another host, another user, a server that does not offer it, no more
+// descriptors) is no error: messages do the same. Once a server has hung up, its files are not
+// touched any more, so that a dead server is noticed here as anywhere.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "loop/loop.hpp"
+#include "loop/sync.hpp"
+#include "net/cluster_info.hpp"
+#include "net/local_socket.hpp"
+#include "placement/stripes.hpp"
+
+namespace benchfs {
+
+/// The descriptors of one open file.
+class LocalFiles {
+ public:
+  explicit LocalFiles(std::size_t servers) : of_server_(servers) {}
+  Fd& at(ServerIndex server, unsigned stripe) {
+    auto& files = of_server_[server];
+    if (files == nullptr) files = std::make_unique<std::array<Fd, kStripeFiles>>();
+    return (*files)[stripe];
+  }
+
+ private:
+  friend class LocalAccess;
+  std::vector<std::unique_ptr<std::array<Fd, kStripeFiles>>> of_server_;
+};
+
+class LocalAccess {
+ public:
+  /// timeout_ms: how long a server may take to answer before messages are used for good.
+  LocalAccess(Loop& loop, std::span<const ServerRecord> servers, bool enabled,
+              std::int64_t timeout_ms);
+  ~LocalAccess();
+  LocalAccess(const LocalAccess&) = delete;
+  LocalAccess& operator=(const LocalAccess&) = delete;
+
+  /// Whether files of any server may be had. False for good once there is none.
+  bool possible() const { return possible_; }
+  /// Whether files of this server may be had, as far as is known. Cheap, for every piece.
+  bool usable(ServerIndex server);
+  /// A descriptor of a local file. Errors: not_found: it is missing and `create` is false; any
+  /// other: use messages.
+  Task<Result<Fd>> open(ServerIndex server, InodeId inode, unsigned stripe, bool create);
+  /// Closes a descriptor.
+  void release(ServerIndex server, InodeId inode, unsigned stripe, Fd& file);
+  /// Closes all descriptors of a file.
+  void release(InodeId inode, LocalFiles& files);
+  /// Tells the server what was moved.
+  void count(ServerIndex server, bool write, std::uint64_t bytes);
+  /// Different for the processes that use a server at the same time, as far as is known.
+  unsigned ordinal() const { return ordinal_; }
+
+ private:
+  struct Server;
+  Task<Result<local::Reply>> exchange(Server& server, local::Request request, Fd* attached);
+  Task<Status> connect(Server& server);
+  void give_up(Server& server);
+
+  Loop& loop_;
+  std::int64_t timeout_ns_;
+  bool possible_ = false;
+  unsigned ordinal_ = 0;
+  std::size_t descriptors_ = 0;
+  std::vector<std::unique_ptr<Server>> servers_;  ///< null: on another host
+};
+
+}  // namespace benchfs

@@ -1,0 +1,59 @@
+// Between processes of one user on one host: packets over a Unix socket, with descriptors. A server
+// gives its chunk files to clients this way (docs/adr/0011-local-access.md).
+//
+// The socket has an abstract name made of the server's instance, so it is seen within one network
+// namespace alone and goes with the process. Each side takes the kernel's word for the user id of
+// the other, and talks to nobody but its own user.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/status.hpp"
+#include "net/socket.hpp"
+
+namespace benchfs::local {
+
+enum class Op : std::uint32_t {
+  hello = 1,    ///< reply: the connection's ordinal, and the Counters with it
+  share = 2,    ///< reply: the descriptor of a local file
+  release = 3,  ///< the client has closed one; no reply
+};
+
+struct Request {
+  Op op;
+  std::uint32_t stripe;  ///< which local file of the inode
+  std::uint64_t inode;
+  std::uint32_t create;  ///< make it if it is missing: 0 or 1
+  std::uint32_t zero;
+};
+struct Reply {
+  std::uint32_t status;   ///< an Errc, or 0
+  std::uint32_t ordinal;  ///< of the connection, from 0
+  std::uint64_t instance;
+};
+static_assert(sizeof(Request) == 24 && sizeof(Reply) == 16);
+
+/// What a client has moved itself, in memory that both sides see: the server adds it to its own
+/// counts.
+struct Counters {
+  std::atomic<std::uint64_t> requests, read_bytes, written_bytes;
+};
+
+/// A socket that listens, nonblocking.
+Result<Fd> listen_on(std::uint64_t instance);
+/// The next connection that waits, of our own user; Errc::busy if there is none.
+Result<Fd> accept_from(const Fd& listener);
+/// Connected and nonblocking. Errc::unreachable if nobody of our user listens in this namespace.
+Result<Fd> connect_to(std::uint64_t instance);
+
+/// Sends one packet, with a descriptor unless `attached` is negative. Errc::busy if it has to wait.
+Status send_packet(const Fd& socket, std::span<const std::byte> packet, int attached = -1);
+/// Takes one packet of just this size, and the descriptor that comes with it. Errc::busy: there is
+/// none yet; unreachable: the other side has hung up; bad_message: another size.
+Status receive_packet(const Fd& socket, std::span<std::byte> packet, Fd* attached = nullptr);
+/// Whether the other side has hung up, by a system call.
+bool hung_up(const Fd& socket);
+
+}  // namespace benchfs::local

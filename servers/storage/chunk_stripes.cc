@@ -1,0 +1,102 @@
+// A file's data over its local files. Most requests are within one stripe and cost nothing more
+// here.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+
+#include "placement/stripes.hpp"
+#include "storage/chunk_store.hpp"
+
+namespace benchfs {
+
+Task<Result<std::size_t>> ChunkStore::read(InodeId inode, std::uint64_t offset,
+                                           std::span<std::byte> into) {
+  const StripePlace at = stripe_at(offset);
+  if (into.size() <= at.room) return read_file({inode, at.file}, at.offset, into);
+  return read_across(inode, offset, into);
+}
+
+Task<Status> ChunkStore::write(InodeId inode, std::uint64_t offset,
+                               std::span<const std::byte> from) {
+  const StripePlace at = stripe_at(offset);
+  if (from.size() <= at.room) return write_file({inode, at.file}, at.offset, from);
+  return write_across(inode, offset, from);
+}
+
+Task<Result<std::size_t>> ChunkStore::read_across(InodeId inode, std::uint64_t offset,
+                                                  std::span<std::byte> into) {
+  std::size_t done = 0, end = 0;
+  while (done < into.size()) {
+    const StripePlace at = stripe_at(offset + done);
+    const auto part = into.subspan(done, std::min<std::uint64_t>(at.room, into.size() - done));
+    auto reading = read_file({inode, at.file}, at.offset, part);
+    const Result<std::size_t> count = co_await reading;
+    if (!count) co_return count;
+    if (*count > 0) end = done + *count;
+    std::memset(part.data() + *count, 0, part.size() - *count);
+    done += part.size();
+  }
+  co_return end;
+}
+
+Task<Status> ChunkStore::write_across(InodeId inode, std::uint64_t offset,
+                                      std::span<const std::byte> from) {
+  while (!from.empty()) {
+    const StripePlace at = stripe_at(offset);
+    const auto part = from.first(std::min<std::uint64_t>(at.room, from.size()));
+    auto writing = write_file({inode, at.file}, at.offset, part);
+    const Status written = co_await writing;
+    if (!written) co_return written;
+    offset += part.size();
+    from = from.subspan(part.size());
+  }
+  co_return Status{};
+}
+
+Task<Status> ChunkStore::sync(InodeId inode) {
+  if (volatile_) co_return Status{};
+  if (const auto lost = lost_.find(inode); lost != lost_.end()) {
+    co_return std::unexpected(lost->second);
+  }
+  // All under way before one is waited for: a device syncs them together.
+  std::array<std::optional<Task<Status>>, kStripeFiles> syncing;
+  for (unsigned i = 0; i < kStripeFiles; ++i) syncing[i].emplace(sync_file({inode, i}));
+  Status outcome;
+  for (auto& task : syncing) {
+    Task<Status>& of_file = *task;
+    const Status synced = co_await of_file;
+    if (outcome) outcome = synced;
+  }
+  if (!outcome) co_return outcome;
+  const std::size_t folder = folder_of(inode);
+  if (folders_[folder].synced == folders_[folder].changes) co_return Status{};
+  auto named = sync_folder(folder);
+  co_return co_await named;
+}
+
+Task<Status> ChunkStore::truncate(InodeId inode, std::uint64_t size) {
+  for (unsigned i = 0; i < kStripeFiles; ++i) {
+    auto shortening = truncate_file({inode, i}, stripe_size(size, i));
+    const Status done = co_await shortening;
+    if (!done) co_return done;
+  }
+  co_return Status{};
+}
+
+Task<Status> ChunkStore::remove(InodeId inode) {
+  lost_.erase(inode);
+  for (unsigned i = 0; i < kStripeFiles; ++i) {
+    const Status done = remove_file({inode, i});
+    if (!done) co_return done;
+  }
+  co_return Status{};
+}
+
+Result<ChunkStore::Share> ChunkStore::share(ChunkFile id, bool create) {
+  auto pinned = pin(id, create ? Missing::create : Missing::fail);
+  if (!pinned) return std::unexpected(pinned.error());
+  return Share(std::move(*pinned));
+}
+
+}  // namespace benchfs

@@ -1,0 +1,177 @@
+// One coroutine for each client that is connected; none of them does more than open a file.
+#include "storage/local_service.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <unordered_map>
+
+#include "base/log.hpp"
+#include "placement/stripes.hpp"
+
+namespace benchfs {
+namespace {
+
+constexpr std::int64_t kAcceptRetryNs = 100'000'000;
+
+/// Memory for the counters, of a size that nobody can change.
+class SharedCounters {
+ public:
+  SharedCounters() : fd_(::memfd_create("benchfs-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING)) {
+    if (!fd_ || ::ftruncate(fd_.get(), sizeof(local::Counters)) != 0 ||
+        ::fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+      return;
+    }
+    void* memory = ::mmap(nullptr, sizeof(local::Counters), PROT_READ, MAP_SHARED, fd_.get(), 0);
+    if (memory != MAP_FAILED) counters_ = static_cast<const local::Counters*>(memory);
+  }
+  ~SharedCounters() {
+    if (counters_ != nullptr)
+      ::munmap(const_cast<local::Counters*>(counters_), sizeof(local::Counters));
+  }
+  SharedCounters(const SharedCounters&) = delete;
+  SharedCounters& operator=(const SharedCounters&) = delete;
+  int descriptor() const { return fd_.get(); }
+  const local::Counters* get() const { return counters_; }
+
+ private:
+  Fd fd_;
+  const local::Counters* counters_ = nullptr;
+};
+
+}  // namespace
+
+struct LocalService::Client {
+  struct Given {
+    ChunkStore::Share share;
+    std::uint32_t count;
+  };
+  Fd socket;
+  std::uint32_t ordinal = 0;
+  SharedCounters counters;
+  std::unordered_map<ChunkFile, Given, ChunkFileHash> files;
+};
+
+Result<std::unique_ptr<LocalService>> LocalService::start(Loop& loop, ChunkStore& store,
+                                                          Options options) {
+  BFS_TRY(listener, local::listen_on(options.instance));
+  std::unique_ptr<LocalService> service(
+      new LocalService(loop, store, options, std::move(listener)));
+  const Loop::Scope scope(loop);
+  service->accept_all().detach();
+  return service;
+}
+
+LocalService::LocalService(Loop& loop, ChunkStore& store, Options options, Fd listener)
+    : loop_(loop), store_(store), options_(options), listener_(std::move(listener)) {}
+
+LocalService::~LocalService() {
+  BFS_ASSERT(gate_.closed() && gate_.inside() == 0);
+}
+
+Task<void> LocalService::accept_all() {
+  const Gate::Pass pass = gate_.enter();
+  while (!gate_.closed()) {
+    Result<Fd> socket = local::accept_from(listener_);
+    if (socket) {
+      if (clients_.size() < options_.clients_max) serve(std::move(*socket), gate_.enter()).detach();
+      continue;
+    }
+    if (socket.error().code == Errc::busy) {
+      const Status ready = co_await loop_.wait_fd(listener_.get(), EPOLLIN, -1);
+      if (ready) continue;
+    }
+    if (gate_.closed()) break;
+    co_await loop_.sleep_ns(kAcceptRetryNs);  // out of descriptors or memory
+  }
+}
+
+Task<void> LocalService::serve(Fd socket, [[maybe_unused]] Gate::Pass pass) {
+  Client client;
+  client.socket = std::move(socket);
+  client.ordinal = next_ordinal_++;
+  const auto position = clients_.insert(clients_.end(), &client);
+  while (!gate_.closed()) {
+    local::Request request{};
+    const Status got =
+        local::receive_packet(client.socket, std::as_writable_bytes(std::span{&request, 1}));
+    if (got) {
+      if (!answer(client, request)) break;
+      continue;
+    }
+    if (got.error().code != Errc::busy) break;
+    const Status ready = co_await loop_.wait_fd(client.socket.get(), EPOLLIN, -1);
+    if (!ready) break;
+  }
+  clients_.erase(position);
+  shares_ -= client.files.size();
+  if (client.counters.get() != nullptr) add(ended_, *client.counters.get());
+}
+
+/// False: hang up.
+bool LocalService::answer(Client& client, const local::Request& request) {
+  local::Reply reply{0, client.ordinal, options_.instance};
+  const auto send = [&](int attached) {
+    return local::send_packet(client.socket, std::as_bytes(std::span{&reply, 1}), attached)
+        .has_value();
+  };
+  const auto refuse = [&](Errc code) {
+    reply.status = static_cast<std::uint32_t>(code);
+    return send(-1);
+  };
+  if (request.op == local::Op::hello) {
+    return client.counters.get() != nullptr ? send(client.counters.descriptor())
+                                            : refuse(Errc::no_memory);
+  }
+  if (request.stripe >= kStripeFiles) return false;
+  const ChunkFile file(request.inode, request.stripe);
+  const auto found = client.files.find(file);
+  if (request.op == local::Op::release) {
+    if (found != client.files.end() && --found->second.count == 0) {
+      client.files.erase(found);
+      --shares_;
+    }
+    return true;
+  }
+  if (request.op != local::Op::share) return false;
+  if (found != client.files.end()) {
+    ++found->second.count;
+    return send(found->second.share.descriptor());
+  }
+  if (shares_ >= options_.shares_max) return refuse(Errc::busy);
+  Result<ChunkStore::Share> share = store_.share(file, request.create != 0);
+  if (!share) return refuse(share.error().code);
+  const int descriptor = share->descriptor();
+  client.files.emplace(file, Client::Given{std::move(*share), 1});
+  ++shares_;
+  return send(descriptor);
+}
+
+void LocalService::add(Moved& sum, const local::Counters& counters) {
+  sum.requests += counters.requests.load(std::memory_order_relaxed);
+  sum.read_bytes += counters.read_bytes.load(std::memory_order_relaxed);
+  sum.written_bytes += counters.written_bytes.load(std::memory_order_relaxed);
+}
+
+LocalService::Moved LocalService::moved() const {
+  Moved sum = ended_;
+  for (const Client* client : clients_) {
+    if (client->counters.get() != nullptr) add(sum, *client->counters.get());
+  }
+  return sum;
+}
+
+Task<void> LocalService::close() {
+  gate_.close();
+  ::shutdown(listener_.get(), SHUT_RDWR);  // wakes who waits on it
+  for (const Client* client : clients_) ::shutdown(client->socket.get(), SHUT_RDWR);
+  auto drained = gate_.drained();
+  co_await drained;
+}
+
+}  // namespace benchfs

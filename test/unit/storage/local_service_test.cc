@@ -1,0 +1,234 @@
+// Chunk files given to a client on the same host, both sides on one loop.
+#include "storage/local_service.hpp"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/text.hpp"
+#include "client/local_access.hpp"
+#include "net/host.hpp"
+#include "storage/loop_fixture.hpp"
+
+namespace benchfs {
+namespace {
+
+using testing::LoopFixture;
+using testing::random_bytes;
+
+constexpr InodeId kInode = make_inode(3, 7);
+
+struct LocalFixture : LoopFixture {
+  std::unique_ptr<ChunkStore> store;
+  std::unique_ptr<LocalService> service;
+  std::vector<ServerRecord> records{1};
+
+  LocalFixture() {
+    store =
+        *ChunkStore::create({.data_dir = dir.path(), .io_mode = IoMode::plain}, nullptr, *offload);
+    records[0].host_id = host_id();
+    records[0].instance = 0x1000'0000'0000 + static_cast<std::uint64_t>(getpid());
+  }
+  void serve(std::size_t shares_max = 64) {
+    auto started = LocalService::start(
+        *loop, *store,
+        {.instance = records[0].instance, .shares_max = shares_max, .clients_max = 8});
+    REQUIRE(started.has_value());
+    service = std::move(*started);
+  }
+  void stop() {
+    if (service != nullptr) run(service->close());
+    service.reset();
+  }
+  ~LocalFixture() {
+    stop();
+    run(store->close());
+  }
+  LocalAccess client(bool enabled = true) { return LocalAccess(*loop, records, enabled, 2000); }
+  Result<Fd> open(LocalAccess& local, unsigned stripe, bool create) {
+    return run(local.open(0, kInode, stripe, create));
+  }
+  /// Turns the loop until `done` is true.
+  template <class Predicate>
+  bool eventually(Predicate done) {
+    for (int i = 0; i < 2000 && !done(); ++i) run(pause());
+    return done();
+  }
+  Task<void> pause() { co_await loop->sleep_ns(1'000'000); }
+};
+
+TEST_SUITE("local service") {
+  TEST_CASE_FIXTURE(LocalFixture,
+                    "local service: what the client writes the store reads, and back") {
+    serve();
+    LocalAccess local = client();
+    REQUIRE(local.possible());
+    auto missing = open(local, 0, false);
+    REQUIRE_FALSE(missing.has_value());
+    CHECK(missing.error().code == Errc::not_found);
+
+    auto file = open(local, 0, true);
+    REQUIRE(file.has_value());
+    const auto data = random_bytes(10'000, 1);
+    REQUIRE(pwrite(file->get(), data.data(), data.size(), 5) == 10'000);
+    std::vector<std::byte> back(10'000);
+    CHECK(*run(store->read(kInode, 5, back)) == back.size());
+    CHECK(back == data);
+
+    const auto more = random_bytes(300, 2);
+    REQUIRE(run(store->write(kInode, 20'000, more)).has_value());
+    back.resize(300);
+    CHECK(pread(file->get(), back.data(), 300, 20'000) == 300);
+    CHECK(back == more);
+  }
+
+  TEST_CASE_FIXTURE(LocalFixture,
+                    "local service: bytes that a client wrote are counted and stored") {
+    serve();
+    LocalAccess local = client();
+    auto file = open(local, 1, true);
+    REQUIRE(file.has_value());
+    const auto data = random_bytes(1 << 20, 3);
+    for (int i = 0; i < 2; ++i) {
+      REQUIRE(pwrite(file->get(), data.data(), data.size(), i << 20) == 1 << 20);
+      local.count(0, true, data.size());
+      CHECK(service->moved().written_bytes == static_cast<std::uint64_t>(i + 1) << 20);
+      CHECK(store->usage()->stored_bytes >= static_cast<std::uint64_t>(i + 1) << 20);
+    }
+    local.count(0, false, 77);
+    CHECK(service->moved().read_bytes == 77);
+    CHECK(service->moved().requests == 3);
+  }
+
+  TEST_CASE_FIXTURE(LocalFixture, "local service: the counts of a client that has gone stay") {
+    serve();
+    {
+      LocalAccess local = client();
+      REQUIRE(open(local, 0, true).has_value());
+      local.count(0, true, 123);
+    }
+    run(pause());
+    CHECK(eventually([&] { return service->moved().written_bytes == 123; }));
+    LocalAccess next = client();
+    REQUIRE(open(next, 0, true).has_value());
+    CHECK(next.ordinal() == 1);
+    CHECK(service->moved().written_bytes == 123);
+  }
+
+  TEST_CASE_FIXTURE(LocalFixture,
+                    "local service: a file that is given out stays open, and is closed after") {
+    serve();
+    LocalAccess local = client();
+    auto files = std::make_unique<LocalFiles>(1);
+    for (unsigned i = 0; i < kStripeFiles; ++i) {
+      auto file = open(local, i, true);
+      REQUIRE(file.has_value());
+      files->at(0, i) = std::move(*file);
+    }
+    REQUIRE(run(store->remove(kInode)).has_value());
+    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + ChunkStore::path_of(kInode)));
+    // The name is gone, the file is not: its writer harms nobody.
+    CHECK(pwrite(files->at(0, 0).get(), "x", 1, 0) == 1);
+    std::vector<std::byte> back(1);
+    CHECK(*run(store->read(kInode, 0, back)) == 0);
+    local.release(kInode, *files);
+    CHECK_FALSE(files->at(0, 0));
+  }
+
+  TEST_CASE_FIXTURE(
+      LocalFixture,
+      "local service: no more descriptors than it may give, and again after a release") {
+    serve(2);
+    LocalAccess local = client();
+    auto a = open(local, 0, true);
+    auto b = open(local, 1, true);
+    REQUIRE(a.has_value());
+    REQUIRE(b.has_value());
+    auto c = open(local, 2, true);
+    REQUIRE_FALSE(c.has_value());
+    CHECK(c.error().code == Errc::busy);
+    CHECK(local.usable(0));
+    local.release(0, kInode, 0, *a);
+    CHECK(open(local, 2, true).has_value());
+  }
+
+  TEST_CASE_FIXTURE(LocalFixture,
+                    "local service: a server that hangs up is noticed, and not asked again") {
+    serve();
+    LocalAccess local = client();
+    auto file = open(local, 0, true);
+    REQUIRE(file.has_value());
+    CHECK(local.usable(0));
+    stop();
+    CHECK(eventually([&] { return !local.usable(0); }));
+    CHECK_FALSE(local.possible());
+    auto again = open(local, 1, true);
+    REQUIRE_FALSE(again.has_value());
+    CHECK(again.error().code != Errc::not_found);
+  }
+
+  TEST_CASE_FIXTURE(
+      LocalFixture,
+      "local service: nobody listens, another host, turned off, a limit on file sizes") {
+    {
+      LocalAccess local = client();
+      CHECK(local.usable(0));  // not known yet
+      auto file = open(local, 0, true);
+      REQUIRE_FALSE(file.has_value());
+      CHECK(file.error().code == Errc::unreachable);
+      CHECK_FALSE(local.usable(0));
+    }
+    serve();
+    CHECK_FALSE(client(false).possible());
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    rlimit lowered = before;
+    lowered.rlim_cur = 1 << 30;
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &lowered) == 0);
+    CHECK_FALSE(client().possible());
+    setrlimit(RLIMIT_FSIZE, &before);
+    ++records[0].host_id;
+    LocalAccess other = client();
+    CHECK_FALSE(other.possible());
+    CHECK_FALSE(other.usable(0));
+  }
+
+  TEST_CASE_FIXTURE(LocalFixture,
+                    "local service: a client that sends nonsense is hung up on, alone") {
+    serve();
+    LocalAccess good = client();
+    auto file = open(good, 0, true);
+    REQUIRE(file.has_value());
+    const local::Request wrong_op{static_cast<local::Op>(99), 0, kInode, 0, 0};
+    const local::Request wrong_stripe{local::Op::share, kStripeFiles, kInode, 1, 0};
+    const std::byte odd[7] = {};
+    const std::span<const std::byte> packets[] = {std::as_bytes(std::span{&wrong_op, 1}),
+                                                  std::as_bytes(std::span{&wrong_stripe, 1}), odd};
+    for (const auto& packet : packets) {
+      auto socket = local::connect_to(records[0].instance);
+      REQUIRE(socket.has_value());
+      REQUIRE(local::send_packet(*socket, packet).has_value());
+      CHECK(eventually([&] { return local::hung_up(*socket); }));
+    }
+    CHECK(good.usable(0));
+    CHECK(open(good, 1, true).has_value());
+  }
+
+  TEST_CASE_FIXTURE(
+      LocalFixture,
+      "local service: a server that does not answer is given up within the time limit") {
+    auto listener = local::listen_on(records[0].instance);
+    REQUIRE(listener.has_value());
+    LocalAccess local(*loop, records, true, 50);
+    auto file = open(local, 0, true);
+    REQUIRE_FALSE(file.has_value());
+    CHECK(file.error().code == Errc::timed_out);
+    CHECK_FALSE(local.usable(0));
+  }
+}
+
+}  // namespace
+}  // namespace benchfs
