@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "net/host.hpp"
@@ -15,6 +17,8 @@ namespace {
 constexpr std::size_t kDescriptorsMax = 384;
 /// How long a server's end goes unnoticed, at most, while its files are used.
 constexpr std::int64_t kLookEveryNs = 50'000'000;
+/// A busy host may keep a server from showing life for some time.
+constexpr std::int64_t kAlivesMissed = 4;
 
 /// A limit on file sizes would end the program with SIGXFSZ, where a server answers with an error.
 bool file_size_limited() {
@@ -43,7 +47,10 @@ struct LocalAccess::Server {
 
 LocalAccess::LocalAccess(Loop& loop, std::span<const ServerRecord> servers, bool enabled,
                          std::int64_t timeout_ms)
-    : loop_(loop), timeout_ns_(timeout_ms * 1'000'000), servers_(servers.size()) {
+    : loop_(loop),
+      timeout_ns_(timeout_ms * 1'000'000),
+      silence_max_ns_(std::max(timeout_ns_, kAlivesMissed * local::kAliveEveryNs)),
+      servers_(servers.size()) {
   if (!enabled || file_size_limited()) return;
   const std::uint64_t here = host_id();
   for (std::size_t i = 0; i < servers.size(); ++i) {
@@ -69,6 +76,8 @@ bool LocalAccess::usable(ServerIndex index) {
   if (server == nullptr || server->failed) return false;
   if (!server->connected) return true;
   const std::int64_t now = now_ns();
+  if (now - server->counters->alive_ns.load(std::memory_order_relaxed) > silence_max_ns_)
+    return false;
   if (now - server->looked_ns < kLookEveryNs) return true;
   server->looked_ns = now;
   if (!local::hung_up(server->socket)) return true;

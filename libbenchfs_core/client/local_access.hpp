@@ -2,8 +2,9 @@
 // message, no other process. docs/adr/0011-local-access.md. Private to client/.
 //
 // Whatever stands in the way (another host, another user, a server that does not offer it, no more
-// descriptors) is no error: messages do the same. Once a server has hung up, its files are not
-// touched any more, so that a dead server is noticed here as anywhere.
+// descriptors) is no error: messages do the same. The files of a server that has hung up are not
+// touched any more, nor those of one that shows no life, so that a server that is dead or hangs is
+// noticed here as anywhere.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -36,7 +37,8 @@ class LocalFiles {
 
 class LocalAccess {
  public:
-  /// timeout_ms: how long a server may take to answer before messages are used for good.
+  /// timeout_ms: how long a server may take to answer before messages are used for good, and
+  /// about how long it may show no life before they are used until it does.
   LocalAccess(Loop& loop, std::span<const ServerRecord> servers, bool enabled,
               std::int64_t timeout_ms);
   ~LocalAccess();
@@ -67,6 +69,7 @@ class LocalAccess {
 
   Loop& loop_;
   std::int64_t timeout_ns_;
+  std::int64_t silence_max_ns_;
   bool possible_ = false;
   unsigned ordinal_ = 0;
   std::size_t descriptors_ = 0;

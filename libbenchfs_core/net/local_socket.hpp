@@ -35,11 +35,14 @@ struct Reply {
 };
 static_assert(sizeof(Request) == 24 && sizeof(Reply) == 16);
 
-/// What a client has moved itself, in memory that both sides see: the server adds it to its own
-/// counts.
+/// Memory that both sides see. What a client has moved itself, which the server adds to its own
+/// counts; and a sign of life, without which a server that hangs would go unnoticed by who does not
+/// need it.
 struct Counters {
-  std::atomic<std::uint64_t> requests, read_bytes, written_bytes;
+  std::atomic<std::uint64_t> requests, read_bytes, written_bytes;  ///< by the client
+  std::atomic<std::int64_t> alive_ns;  ///< by the server: the monotonic clock of this host
 };
+constexpr std::int64_t kAliveEveryNs = 250'000'000;
 
 /// A socket that listens, nonblocking.
 Result<Fd> listen_on(std::uint64_t instance);

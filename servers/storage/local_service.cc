@@ -11,6 +11,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "placement/stripes.hpp"
 
@@ -27,21 +28,26 @@ class SharedCounters {
         ::fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
       return;
     }
-    void* memory = ::mmap(nullptr, sizeof(local::Counters), PROT_READ, MAP_SHARED, fd_.get(), 0);
-    if (memory != MAP_FAILED) counters_ = static_cast<const local::Counters*>(memory);
+    void* memory =
+        ::mmap(nullptr, sizeof(local::Counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+    if (memory == MAP_FAILED) return;
+    counters_ = static_cast<local::Counters*>(memory);
+    show_life();
   }
   ~SharedCounters() {
-    if (counters_ != nullptr)
-      ::munmap(const_cast<local::Counters*>(counters_), sizeof(local::Counters));
+    if (counters_ != nullptr) ::munmap(counters_, sizeof(local::Counters));
   }
   SharedCounters(const SharedCounters&) = delete;
   SharedCounters& operator=(const SharedCounters&) = delete;
   int descriptor() const { return fd_.get(); }
   const local::Counters* get() const { return counters_; }
+  void show_life() {
+    if (counters_ != nullptr) counters_->alive_ns.store(now_ns(), std::memory_order_relaxed);
+  }
 
  private:
   Fd fd_;
-  const local::Counters* counters_ = nullptr;
+  local::Counters* counters_ = nullptr;
 };
 
 }  // namespace
@@ -68,7 +74,11 @@ Result<std::unique_ptr<LocalService>> LocalService::start(Loop& loop, ChunkStore
 }
 
 LocalService::LocalService(Loop& loop, ChunkStore& store, Options options, Fd listener)
-    : loop_(loop), store_(store), options_(options), listener_(std::move(listener)) {}
+    : loop_(loop),
+      store_(store),
+      options_(options),
+      listener_(std::move(listener)),
+      life_(loop, local::kAliveEveryNs, [this] { show_life(); }) {}
 
 LocalService::~LocalService() {
   BFS_ASSERT(gate_.closed() && gate_.inside() == 0);
@@ -150,6 +160,10 @@ bool LocalService::answer(Client& client, const local::Request& request) {
   client.files.emplace(file, Client::Given{std::move(*share), 1});
   ++shares_;
   return send(descriptor);
+}
+
+void LocalService::show_life() {
+  for (Client* client : clients_) client->counters.show_life();
 }
 
 void LocalService::add(Moved& sum, const local::Counters& counters) {

@@ -41,6 +41,7 @@ class LocalService {
   Task<void> accept_all();
   Task<void> serve(Fd socket, Gate::Pass pass);
   bool answer(Client& client, const local::Request& request);
+  void show_life();
   static void add(Moved& sum, const local::Counters& counters);
 
   Loop& loop_;
@@ -48,6 +49,7 @@ class LocalService {
   Options options_;
   Fd listener_;
   Gate gate_;
+  Loop::Periodic life_;
   std::list<Client*> clients_;
   std::uint32_t next_ordinal_ = 0;
   std::size_t shares_ = 0;
