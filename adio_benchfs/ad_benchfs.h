@@ -36,6 +36,8 @@ struct bfs_file {
   int hosts_asked;              /* cb_config_list was set before the open */
   struct bfs_placement* placement;
   MPI_Comm comm;                /* of the collective operations, a duplicate of fd->comm */
+  int ds_read, ds_write;        /* data sieving as the hints say */
+  _Atomic int collective_writes; /* nonblocking ones under way */
   unsigned collectives;         /* number of those begun, the same on all ranks */
   int recording;                /* failures of contiguous operations are recorded, not returned: */
   int recorded;                 /* the first one */
@@ -158,10 +160,16 @@ ADIO_Offset bfs_access_offset(const struct bfs_access* access, ADIO_File fd, uin
 void bfs_batch_init(struct bfs_batch* batch);
 /* The next pieces of `access`. 0 or ENOMEM. The batch is empty only when the access is. */
 int bfs_batch_fill(struct bfs_batch* batch, struct bfs_access* access);
+/* The next pieces before file offset `limit`; the batch is also empty if there are none. */
+int bfs_batch_fill_to(struct bfs_batch* batch, struct bfs_access* access, ADIO_Offset limit);
 void bfs_batch_free(struct bfs_batch* batch);
+/* File offset of the next piece of an access that is not empty, and how long it is. */
+ADIO_Offset bfs_access_next(struct bfs_access* access, ADIO_Offset* bytes);
+/* Whether a later byte of the view never lies before an earlier one in the file. */
+int bfs_view_ascending(const struct bfs_cursor* view);
 
 /* ---- transfers (ad_benchfs_io.c) ---------------------------------------------------------------
- * Moves the whole access, under the lock in atomic mode. Returns the bytes moved (short at the end
+ * Moves the whole access, under a lock where there has to be one. Returns the bytes moved (short at the end
  * of the file only); *code is 0 or the failure, whose text is bfs_local_text(). */
 enum bfs_direction { BFS_READ, BFS_WRITE };
 uint64_t bfs_transfer(ADIO_File fd, struct bfs_access* access, enum bfs_direction direction,
@@ -185,15 +193,24 @@ struct bfs_lock {
   int held;
   uint64_t token;
 };
-/* Does nothing outside atomic mode. 0 or the failure, whose text is bfs_local_text(). */
+/* The kind of lock that an access of fd takes which writes nothing but its own data: BFS_UNLOCKED, shared
+ * or exclusive. */
+#define BFS_UNLOCKED (-1)
+int bfs_lock_mode(ADIO_File fd, enum bfs_direction direction);
+/* Takes that lock. 0 or the failure, whose text is bfs_local_text(). */
 int bfs_atomic_lock(ADIO_File fd, struct bfs_lock* lock, const struct bfs_access* access,
                     enum bfs_direction direction);
-/* Locks in any mode; 0 bytes: to the end of the largest file. */
+/* 0 bytes: to the end of the largest file. */
 int bfs_atomic_lock_range(ADIO_File fd, struct bfs_lock* lock, ADIO_Offset first, ADIO_Offset bytes,
-                          enum bfs_direction direction);
+                          int mode);
 /* Makes the file's size known, and gives the lock back if it is held. Returns `code`, which is how the
  * access went, or if that is 0 the failure of these. */
 int bfs_atomic_unlock(ADIO_File fd, struct bfs_lock* lock, int code);
+
+/* ---- data sieving (ad_benchfs_sieve.c) ---------------------------------------------------------
+ * Whether it is to be used for the access; and the access with it, like bfs_transfer(). */
+int bfs_sieves(ADIO_File fd, const struct bfs_access* access, enum bfs_direction direction);
+uint64_t bfs_sieve(ADIO_File fd, struct bfs_access* access, enum bfs_direction direction, int* code);
 
 /* ---- shared file pointers (ad_benchfs_shared.c) ------------------------------------------------- */
 uint64_t bfs_pointer_key(void);

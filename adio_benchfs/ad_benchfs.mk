@@ -22,6 +22,7 @@ romio_other_sources += \
     adio/ad_benchfs/ad_benchfs_open.c \
     adio/ad_benchfs/ad_benchfs_session.c \
     adio/ad_benchfs/ad_benchfs_shared.c \
+    adio/ad_benchfs/ad_benchfs_sieve.c \
     adio/ad_benchfs/ad_benchfs_view.c
 
 endif BUILD_AD_BENCHFS

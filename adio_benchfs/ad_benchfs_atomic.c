@@ -1,5 +1,5 @@
 /*
- * ad_benchfs_atomic.c - atomic mode.
+ * ad_benchfs_atomic.c - atomic mode, and the locks of data sieving.
  *
  * MPI-4.0 section 14.6.1 asks for sequential consistency among the file handles of one collective
  * open. An access locks the bytes of the file from its first to its last, on the file's home
@@ -7,6 +7,8 @@
  * access runs and the size it leads to is made known to all. A lock is held only inside one call,
  * which meanwhile waits for nothing but the servers; so two ranks never wait for each other. The
  * lock of a process that dies ends with it.
+ *
+ * Writes beside data sieving lock what they span, too, but shared: see ad_benchfs_sieve.c.
  */
 #include <sched.h>
 #include <time.h>
@@ -17,33 +19,15 @@
 #define IDLE_BEFORE_YIELD 16
 #define IDLE_BEFORE_SLEEP 8192
 
-/* Whether a later byte of the view never lies before an earlier one in the file. */
-static int ascending(const struct bfs_cursor* view) {
-  ADIO_Offset end = 0;
-  ADIO_Offset first = -1;
-
-  if (view->indices == NULL) return 1;
-  for (MPI_Count i = 0; i < view->blocks; i++) {
-    if (view->lengths[i] == 0) continue;
-    if (first < 0) {
-      first = view->indices[i];
-    } else if (view->indices[i] < end) {
-      return 0;
-    }
-    end = view->indices[i] + view->lengths[i];
-  }
-  return end - first <= view->extent;
-}
-
 int bfs_atomic_lock_range(ADIO_File fd, struct bfs_lock* lock, ADIO_Offset first, ADIO_Offset bytes,
-                          enum bfs_direction direction) {
+                          int mode) {
   const struct timespec nap = {0, 50000};
-  const int mode = direction == BFS_WRITE ? BENCHFS_LOCK_EXCLUSIVE : BENCHFS_LOCK_SHARED;
   benchfs_request_t* request;
   int64_t result;
   int code;
 
   lock->held = 0;
+  if (mode == BFS_UNLOCKED) return 0;
   code = -benchfs_lock_start(bfs_file(fd)->file, (uint64_t)first, (uint64_t)bytes, mode,
                              &lock->token, &request);
   if (code != 0) return code;
@@ -58,16 +42,24 @@ int bfs_atomic_lock_range(ADIO_File fd, struct bfs_lock* lock, ADIO_Offset first
   return (int)-result;
 }
 
+int bfs_lock_mode(ADIO_File fd, enum bfs_direction direction) {
+  if (fd->atomicity) return direction == BFS_WRITE ? BENCHFS_LOCK_EXCLUSIVE : BENCHFS_LOCK_SHARED;
+  if (direction == BFS_WRITE && bfs_file(fd)->ds_write == ADIOI_HINT_ENABLE)
+    return BENCHFS_LOCK_SHARED;
+  return BFS_UNLOCKED;
+}
+
 int bfs_atomic_lock(ADIO_File fd, struct bfs_lock* lock, const struct bfs_access* access,
                     enum bfs_direction direction) {
+  const int mode = bfs_lock_mode(fd, direction);
   ADIO_Offset first, last;
 
   lock->held = 0;
-  if (!fd->atomicity || access->left == 0) return 0;
-  if (!ascending(&access->file)) return bfs_atomic_lock_range(fd, lock, 0, 0, direction);
+  if (mode == BFS_UNLOCKED || access->left == 0) return 0;
+  if (!bfs_view_ascending(&access->file)) return bfs_atomic_lock_range(fd, lock, 0, 0, mode);
   first = bfs_access_offset(access, fd, 0);
   last = bfs_access_offset(access, fd, access->left - 1);
-  return bfs_atomic_lock_range(fd, lock, first, last - first + 1, direction);
+  return bfs_atomic_lock_range(fd, lock, first, last - first + 1, mode);
 }
 
 int bfs_atomic_unlock(ADIO_File fd, struct bfs_lock* lock, int code) {

@@ -27,13 +27,13 @@ struct hint {
 
 #define ANY_SWITCH \
   { "automatic", "enable", "disable", "requested", NULL }
-#define NO_SIEVING \
-  { "automatic", "disable", NULL }
+#define SIEVING \
+  { "automatic", "enable", "disable", NULL }
 
 static const struct hint hints[] = {
     {"striping_unit", CHUNK_SIZE, 0, 0, {NULL}},
     {PREFIX "chunk_size", CHUNK_SIZE, 0, 0, {NULL}},
-    {"striping_factor", NUMBER, 1, INT_MAX, {NULL}},
+    {"striping_factor", NUMBER, 0, INT_MAX, {NULL}},
     {PREFIX "servers", NUMBER, 1, INT_MAX, {NULL}},
     {PREFIX "collective", WORD, 0, 0, {"auto", "owner", "direct", "generic", NULL}},
     {"cb_nodes", NUMBER, 1, INT_MAX, {NULL}},
@@ -44,18 +44,18 @@ static const struct hint hints[] = {
     {"romio_no_indep_rw", WORD, 0, 0, {"true", "false", NULL}},
     {"romio_synchronized_flush", WORD, 0, 0, {"enable", "disable", NULL}},
     {"romio_visibility_immediate", WORD, 0, 0, {"false", NULL}},
-    {"romio_ds_read", WORD, 0, 0, NO_SIEVING},
-    {"romio_ds_write", WORD, 0, 0, NO_SIEVING},
-    {"romio_min_fdomain_size", NUMBER, 0, INT_MAX, {NULL}},
-    /* without effect, but ROMIO's own tests ask for it */
+    {"romio_ds_read", WORD, 0, 0, SIEVING},
+    {"romio_ds_write", WORD, 0, 0, SIEVING},
     {"ind_rd_buffer_size", NUMBER, 1, INT_MAX, {NULL}},
+    {"ind_wr_buffer_size", NUMBER, 1, INT_MAX, {NULL}},
+    {"romio_min_fdomain_size", NUMBER, 0, INT_MAX, {NULL}},
 };
 
-/* Of data sieving and of ROMIO's other two-phase (romio_cb_pfr), neither of which is ever used with
- * BenchFS: not taken, and not reported. The latter ends a close without collective access before it
+/* Of ROMIO's other two-phase (romio_cb_pfr), which is never used with BenchFS: not taken, and not
+ * reported. It ends a close without collective access before it
  * by a segmentation fault (MPICH 4.0.2). */
 static const char* const unused[] = {
-    "ind_wr_buffer_size",    "romio_cb_pfr",          "romio_cb_fr_type",  "romio_cb_fr_types",
+    "romio_cb_pfr",          "romio_cb_fr_type",      "romio_cb_fr_types",
     "romio_cb_fr_alignment", "romio_cb_ds_threshold", "romio_cb_alltoall",
 };
 #define UNUSED (sizeof(unused) / sizeof(unused[0]))
@@ -212,6 +212,15 @@ static MPI_Info checked(ADIO_File fd, MPI_Info users_info) {
 /* ---- taking ------------------------------------------------------------------------------------
  */
 
+static void take_switch(MPI_Info info, const char* key, int* into) {
+  char value[MPI_MAX_INFO_VAL + 1];
+
+  if (!get(info, key, value)) return;
+  *into = is_word(value, "enable")    ? ADIOI_HINT_ENABLE
+          : is_word(value, "disable") ? ADIOI_HINT_DISABLE
+                                      : ADIOI_HINT_AUTO;
+}
+
 static void take_own(struct bfs_file* own, MPI_Info info) {
   char value[MPI_MAX_INFO_VAL + 1];
 
@@ -221,7 +230,9 @@ static void take_own(struct bfs_file* own, MPI_Info info) {
     if (get(info, PREFIX "chunk_size", value)) own->chunk_bytes_hint = strtoull(value, NULL, 10);
     if (get(info, "cb_nodes", value)) own->cb_nodes_hint = atoi(value);
     own->hosts_asked |= get(info, "cb_config_list", value);
+    take_switch(info, "romio_ds_write", &own->ds_write);
   }
+  take_switch(info, "romio_ds_read", &own->ds_read);
   if (get(info, "striping_factor", value)) own->striping_factor_hint = atoi(value);
   if (get(info, PREFIX "collective", value)) {
     for (int i = 0; i < (int)(sizeof(strategies) / sizeof(strategies[0])); i++)
@@ -245,11 +256,9 @@ void ADIOI_BENCHFS_SetInfo(ADIO_File fd, MPI_Info users_info, int* error_code) {
   }
   ADIOI_GEN_SetInfo(fd, info, error_code);
   if (info != MPI_INFO_NULL) MPI_Info_free(&info);
-  /* List I/O does without data sieving. */
+  /* ROMIO's own data sieving is not used. */
   fd->hints->ds_read = ADIOI_HINT_DISABLE;
   fd->hints->ds_write = ADIOI_HINT_DISABLE;
-  ADIOI_Info_set(fd->info, "romio_ds_read", "disable");
-  ADIOI_Info_set(fd->info, "romio_ds_write", "disable");
   for (size_t i = 0; i < UNUSED; i++) drop(fd->info, unused[i]);
   if (own->file != NULL) {
     int code;
@@ -271,6 +280,13 @@ static void report_number(ADIO_File fd, const char* key, uint64_t number) {
 
   snprintf(value, sizeof(value), "%llu", (unsigned long long)number);
   ADIOI_Info_set(fd->info, key, value);
+}
+
+static void report_switch(ADIO_File fd, const char* key, int hint) {
+  ADIOI_Info_set(fd->info, key,
+                 hint == ADIOI_HINT_ENABLE    ? "enable"
+                 : hint == ADIOI_HINT_DISABLE ? "disable"
+                                              : "automatic");
 }
 
 /* As ROMIO writes it: as many ranks as there is room for. */
@@ -307,6 +323,9 @@ void bfs_hints_report(ADIO_File fd, benchfs_t* fs) {
   else
     drop(fd->info, "striping_factor");
 
+  report_switch(fd, "romio_ds_read", own->ds_read);
+  report_switch(fd, "romio_ds_write", own->ds_write);
+  report_number(fd, "ind_wr_buffer_size", (uint64_t)fd->hints->ind_wr_buffer_size);
   ADIOI_Info_set(fd->info, PREFIX "collective", strategies[own->strategy]);
   if (own->strategy == BFS_GENERIC)
     report_aggregators(fd, fd->hints->ranklist, fd->hints->cb_nodes);

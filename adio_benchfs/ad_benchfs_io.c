@@ -2,8 +2,8 @@
  * ad_benchfs_io.c - blocking independent reads and writes.
  *
  * Contiguous accesses are one call of the client library. All others are list I/O: the pieces of
- * the file view and of the memory go to the library as they are, so nothing is copied, sieved or
- * locked.
+ * the file view and of the memory go to the library as they are, so nothing is copied or
+ * locked, and sieved only for a program that asks for it.
  */
 #include "ad_benchfs.h"
 
@@ -14,6 +14,7 @@ uint64_t bfs_transfer(ADIO_File fd, struct bfs_access* access, enum bfs_directio
   struct bfs_lock lock;
   uint64_t moved = 0;
 
+  if (bfs_sieves(fd, access, direction)) return bfs_sieve(fd, access, direction, code);
   *code = bfs_atomic_lock(fd, &lock, access, direction);
   if (*code != 0) return 0;
   bfs_batch_init(&batch);
@@ -92,8 +93,9 @@ static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Dat
   MPI_Type_size_x(datatype, &size);
   bytes = (size_t)size * (size_t)count;
   if (file_ptr_type == ADIO_INDIVIDUAL) offset = fd->fp_ind;
-  if (fd->atomicity && bytes > 0)
-    result = -bfs_atomic_lock_range(fd, &lock, offset, (ADIO_Offset)bytes, direction);
+  if (bytes > 0)
+    result = -bfs_atomic_lock_range(fd, &lock, offset, (ADIO_Offset)bytes,
+                                    bfs_lock_mode(fd, direction));
   if (result < 0) {
     /* Without the lock there is no access. */
   } else if (direction == BFS_WRITE) {

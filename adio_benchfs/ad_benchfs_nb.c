@@ -99,6 +99,7 @@ static int step_collective(struct operation* op) {
   op->moved = (uint64_t)op->coll.moved;
   op->error_code = op->coll.error_code;
   snprintf(op->text, sizeof(op->text), "%s", op->coll.text);
+  if (op->direction == BFS_WRITE) bfs_file(op->coll.fd)->collective_writes--;
   bfs_coll_end(&op->coll);
   op->done = 1;
   return 1;
@@ -239,9 +240,13 @@ static void publish(struct operation* op, MPI_Request* request) {
   pthread_mutex_unlock(&active_mutex);
 }
 
-/* What the transfer is when it cannot run in the background: in atomic mode, because the lock is
- * held only inside a call, and with external32, because ROMIO frees the converted buffer when the
- * call returns. */
+/* Whether the transfer cannot run in the background: where it is locked, because a lock is held only
+ * inside a call, and with external32, because ROMIO frees the converted buffer when the call
+ * returns. */
+static int inside_call(ADIO_File fd, enum bfs_direction direction) {
+  return bfs_lock_mode(fd, direction) != BFS_UNLOCKED || fd->is_external32;
+}
+
 static void transfer_now(struct operation* op) {
   op->moved = bfs_transfer(op->fd, &op->access, op->direction, &op->code);
   if (op->code != 0) fail(op, op->code, bfs_local_text(op->code));
@@ -260,6 +265,8 @@ static void start(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype
   }
   if (collective) {
     op->collective = 1;
+    op->direction = direction;
+    if (direction == BFS_WRITE) bfs_file(fd)->collective_writes++;
     bfs_coll_begin(&op->coll, fd, buf, count, datatype, file_ptr_type, offset, direction, 1);
     if (file_ptr_type == ADIO_INDIVIDUAL && op->coll.total > 0)
       fd->fp_ind = bfs_access_offset(&op->coll.access, fd, (uint64_t)op->coll.total);
@@ -277,7 +284,7 @@ static void start(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype
     fd->fp_ind = bfs_access_offset(&op->access, fd, bytes);
   if (direction == BFS_WRITE && bytes > 0) fd->dirty_write = 1;
 
-  if (fd->atomicity || fd->is_external32) {
+  if (inside_call(fd, direction)) {
     transfer_now(op);
   } else {
     start_batch(op);

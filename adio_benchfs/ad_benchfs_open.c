@@ -16,6 +16,7 @@ struct announcement {
   int handle_bytes;
   uint64_t file_bytes;  /* where a file opened with MPI_MODE_APPEND starts */
   uint64_t pointer_key; /* of the shared file pointer */
+  int ds_write;         /* all ranks must know of one that sieves */
   char text[BFS_TEXT_BYTES];
   char handle[BENCHFS_HANDLE_BYTES];
 };
@@ -27,6 +28,8 @@ struct bfs_file* bfs_file_make(ADIO_File fd) {
     own = ADIOI_Calloc(1, sizeof(*own));
     if (own == NULL) return NULL;
     own->striping_factor_hint = -1;
+    own->ds_read = ADIOI_HINT_AUTO;
+    own->ds_write = ADIOI_HINT_AUTO;
     fd->fs_ptr = own;
   }
   return own;
@@ -109,6 +112,9 @@ static void opened(ADIO_File fd, uint64_t file_bytes) {
   fd->dirty_write = 0;
   fd->fd_sys = -1;
   fd->fp_sys_posn = -1;
+  /* Sieving reads what it writes back. */
+  if (own->ds_write == ADIOI_HINT_ENABLE && !(fd->access_mode & ADIO_RDWR))
+    own->ds_write = ADIOI_HINT_DISABLE;
   if (fd->access_mode & ADIO_APPEND) fd->fp_ind = (ADIO_Offset)file_bytes;
   MPI_Comm_size(fd->comm, &ranks);
   if (ranks > 1)
@@ -155,6 +161,7 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
     if (code == 0) code = export_here(fd, access_mode, &message);
     message.code = code;
     message.pointer_key = bfs_pointer_key();
+    if (code == 0) message.ds_write = bfs_file(fd)->ds_write;
     if (code != 0) snprintf(message.text, sizeof(message.text), "%s", bfs_local_text(code));
   }
   MPI_Bcast(&message, (int)sizeof(message), MPI_BYTE, 0, fd->comm);
@@ -172,6 +179,7 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
     return;
   }
   bfs_file(fd)->pointer_key = message.pointer_key;
+  bfs_file(fd)->ds_write = message.ds_write;
   opened(fd, message.file_bytes);
   *error_code = MPI_SUCCESS;
 }

@@ -230,6 +230,34 @@ static void add_memory(struct bfs_batch* batch, char* start, size_t bytes) {
 }
 
 int bfs_batch_fill(struct bfs_batch* batch, struct bfs_access* access) {
+  return bfs_batch_fill_to(batch, access, LLONG_MAX);
+}
+
+ADIO_Offset bfs_access_next(struct bfs_access* access, ADIO_Offset* bytes) {
+  cursor_settle(&access->file);
+  *bytes = access->file.left;
+  if ((uint64_t)*bytes > access->left) *bytes = (ADIO_Offset)access->left;
+  return access->file.position;
+}
+
+int bfs_view_ascending(const struct bfs_cursor* view) {
+  ADIO_Offset end = 0;
+  ADIO_Offset first = -1;
+
+  if (view->indices == NULL) return 1;
+  for (MPI_Count i = 0; i < view->blocks; i++) {
+    if (view->lengths[i] == 0) continue;
+    if (first < 0) {
+      first = view->indices[i];
+    } else if (view->indices[i] < end) {
+      return 0;
+    }
+    end = view->indices[i] + view->lengths[i];
+  }
+  return end - first <= view->extent;
+}
+
+int bfs_batch_fill_to(struct bfs_batch* batch, struct bfs_access* access, ADIO_Offset limit) {
   batch->n_extents = 0;
   batch->n_memory = 0;
   batch->bytes = 0;
@@ -241,7 +269,9 @@ int bfs_batch_fill(struct bfs_batch* batch, struct bfs_access* access) {
     if (code != 0) return code;
     cursor_settle(&access->file);
     cursor_settle(&access->memory);
+    if (access->file.position >= limit) break;
     bytes = MPL_MIN(access->file.left, access->memory.left);
+    bytes = MPL_MIN(bytes, limit - access->file.position);
     if ((uint64_t)bytes > access->left) bytes = (ADIO_Offset)access->left;
     add_extent(batch, (uint64_t)access->file.position, (uint64_t)bytes);
     add_memory(batch, (char*)(intptr_t)access->memory.position, (size_t)bytes);

@@ -122,7 +122,7 @@ int main(int argc, char** argv) {
   test_begin(&argc, &argv);
   MPI_Info_create(&info);
   MPI_Info_set(info, "striping_unit", "65536");
-  /* Not in this file system, atomic mode or not. */
+  /* Not in atomic mode. */
   MPI_Info_set(info, "romio_ds_write", "enable");
   MPI_Info_set(info, "romio_ds_read", "enable");
   if (rank == 0) MPI_File_delete(NAME, MPI_INFO_NULL);

@@ -113,7 +113,7 @@ struct one {
   const char* bad[5];
 };
 
-#define SIEVING "automatic or disable is wanted"
+#define SIEVING "automatic, enable or disable is wanted"
 #define SWITCH "automatic, enable, disable or requested is wanted"
 #define POWER "a power of two from 65536 to 134217728 is wanted"
 #define POSITIVE "a number from 1 to 2147483647 is wanted"
@@ -132,7 +132,7 @@ static const struct one all[] = {
      4,
      {"100000", "32768", "268435456", "64k"}},
     {"benchfs_chunk_size", NULL, "1048576", "1048576", 0, POWER, 3, {"1m", "-65536", "3000000"}},
-    {"striping_factor", NULL, NULL, NULL, 0, POSITIVE, BAD_POSITIVE},
+    {"striping_factor", NULL, "0", "", 1, "a number from 0 to", 3, {"-1", "many", "2147483648"}},
     {"benchfs_servers", NULL, NULL, NULL, 0, POSITIVE, BAD_POSITIVE},
     {"benchfs_collective",
      "auto",
@@ -164,8 +164,8 @@ static const struct one all[] = {
      1,
      {"true"}},
     {"romio_visibility_immediate", "false", NULL, NULL, 1, "false is wanted", 1, {"true"}},
-    {"romio_ds_read", "disable", "automatic", "disable", 1, SIEVING, 1, {"enable"}},
-    {"romio_ds_write", "disable", "automatic", "disable", 1, SIEVING, 2, {"enable", "yes"}},
+    {"romio_ds_read", "automatic", "enable", "enable", 1, SIEVING, 2, {"requested", "1"}},
+    {"romio_ds_write", "automatic", "enable", "enable", 0, SIEVING, 2, {"requested", "yes"}},
     {"romio_min_fdomain_size",
      "",
      "1048576",
@@ -175,8 +175,8 @@ static const struct one all[] = {
      2,
      {"-1", "4MiB"}},
     {"ind_rd_buffer_size", "4194304", "1048576", "1048576", 1, POSITIVE, BAD_POSITIVE},
+    {"ind_wr_buffer_size", "524288", "1048576", "1048576", 1, POSITIVE, BAD_POSITIVE},
     /* Without effect, so not in force. */
-    {"ind_wr_buffer_size", "", "1048576", "", 1, NULL, 0, {NULL}},
     {"romio_cb_pfr", "", "enable", "", 1, NULL, 0, {NULL}},
     {"romio_cb_fr_type", "", "-1", "", 1, NULL, 0, {NULL}},
     {"romio_cb_fr_types", "", "aar", "", 1, NULL, 0, {NULL}},
@@ -275,6 +275,16 @@ static void consistent(void) {
   check_is("striping_factor", "", "not to be had");
   CHECK(atol(hint("benchfs_servers")) == servers);
   OK(MPI_File_close(&file));
+
+  /* Only rank 0 asks for data sieving, and all know; not without the right to read. */
+  for (int right = 0; right < 2; right++) {
+    MPI_Info asked = info_of("romio_ds_write", rank == 0 ? "enable" : "disable");
+
+    OK(MPI_File_open(MPI_COMM_WORLD, NAME, right ? MPI_MODE_RDWR : MPI_MODE_WRONLY, asked, &file));
+    check_is("romio_ds_write", right ? "enable" : "disable", "as on rank 0");
+    MPI_Info_free(&asked);
+    OK(MPI_File_close(&file));
+  }
 
   /* benchfs_chunk_size wins; and a file keeps its chunk size. */
   open_with("striping_unit", "131072");

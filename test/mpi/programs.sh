@@ -23,7 +23,7 @@ passes() {
     result $? "$text: $ranks ranks, $took s"
 }
 
-for name in open views size limits nonblocking info handlers shared atomic threads; do
+for name in open views size limits nonblocking info handlers shared atomic sieve threads; do
     if ! compile $name "$folder/$name.c"; then
         result 1 "$name: does not compile"
         continue
