@@ -231,7 +231,15 @@ int bfs_gatherer_finished(const struct bfs_coll* c);
 void bfs_gatherer_free(struct bfs_coll* c);
 
 /* The sums over all ranks that the plan is made of; then one per aggregator. */
-enum { BFS_SUM_BYTES, BFS_SUM_PIECES, BFS_SUM_STRATEGY, BFS_SUM_SQUARE, BFS_SUM_RANKS, BFS_SUMS };
+enum {
+  BFS_SUM_BYTES,
+  BFS_SUM_PIECES,
+  BFS_SUM_STRATEGY,
+  BFS_SUM_SQUARE,
+  BFS_SUM_RANKS, /* that take part */
+  BFS_SUM_LOCAL, /* that can do without messages */
+  BFS_SUMS
+};
 
 struct bfs_coll {
   ADIO_File fd; /* open until the operation is done: MPI-4.0 section 14.2.2 */

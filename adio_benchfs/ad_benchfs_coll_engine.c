@@ -8,8 +8,10 @@
  */
 #include "ad_benchfs_coll.h"
 
-/* `auto` aggregates pieces that are smaller on average: docs/adr/0010-collective-aggregation.md. */
+/* `auto` aggregates pieces that are smaller on average: docs/adr/0006-collective-aggregation.md. */
 #define DIRECT_PIECE_BYTES (256 << 10)
+#define DIRECT_LOCAL_WRITE_BYTES 1024
+#define DIRECT_LOCAL_READ_BYTES 256
 #define DIRECT_BYTES_MAX (INT64_C(64) << 20)
 #define DIRECT_PIECES_MAX 65536
 #define OPERATIONS_MAX 2048 /* their tags stay below those of agreements */
@@ -34,11 +36,17 @@ int bfs_all_done(int n, MPI_Request* requests) {
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
 
-/* What `auto` is: large pieces gain nothing from being brought together, but cost a copy more. */
-static enum bfs_strategy cheapest(const int64_t* sums) {
+/* What `auto` is: large pieces gain nothing from being brought together, but cost a copy more; and a
+ * piece costs a message, or no more than a system call where every rank uses the servers' files
+ * itself. */
+static enum bfs_strategy cheapest(const struct bfs_coll* c) {
+  const int64_t* sums = c->sums;
   const int64_t piece = sums[BFS_SUM_BYTES] / MPL_MAX(sums[BFS_SUM_PIECES], 1);
+  int64_t direct = DIRECT_PIECE_BYTES;
 
-  return piece >= DIRECT_PIECE_BYTES || sums[BFS_SUM_RANKS] == 1 ? BFS_DIRECT : BFS_OWNER;
+  if (sums[BFS_SUM_LOCAL] == c->ranks)
+    direct = c->direction == BFS_WRITE ? DIRECT_LOCAL_WRITE_BYTES : DIRECT_LOCAL_READ_BYTES;
+  return piece >= direct || sums[BFS_SUM_RANKS] == 1 ? BFS_DIRECT : BFS_OWNER;
 }
 
 /* As the hints say; ROMIO's own ones where ours leaves it open. */
@@ -61,6 +69,8 @@ static void begin_plan(struct bfs_coll* c, enum bfs_strategy strategy) {
   mine[BFS_SUM_STRATEGY] = strategy;
   mine[BFS_SUM_SQUARE] = strategy * strategy;
   mine[BFS_SUM_RANKS] = c->total > 0;
+  /* The core moves no more than a little at once without messages when it must not block. */
+  mine[BFS_SUM_LOCAL] = !c->nonblocking && benchfs_local_access(bfs_file(c->fd)->file);
   c->possible = ADIOI_Calloc((size_t)c->placement->n_aggregators, 1);
   if (c->total > 0) {
     const double tiles = (double)c->total / (double)c->file.size;
@@ -95,7 +105,7 @@ static int step_plan(struct bfs_coll* c) {
   /* Ranks that were given different hints must still do the same. */
   if (sums[BFS_SUM_SQUARE] * c->ranks != sums[BFS_SUM_STRATEGY] * sums[BFS_SUM_STRATEGY])
     c->strategy = BFS_AUTO;
-  if (c->strategy == BFS_AUTO) c->strategy = cheapest(sums);
+  if (c->strategy == BFS_AUTO) c->strategy = cheapest(c);
   if (c->strategy == BFS_GENERIC && (c->nonblocking || !(c->fd->access_mode & ADIO_RDWR)))
     c->strategy = BFS_OWNER;
   if (sums[BFS_SUM_BYTES] == 0) {

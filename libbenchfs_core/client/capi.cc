@@ -130,6 +130,12 @@ const char* benchfs_server_host(benchfs_t* fs, int server) {
   return servers[static_cast<std::size_t>(server)].host.c_str();
 }
 
+int benchfs_local_access(benchfs_file_t* handle) {
+  OpenFile* file = file_of(handle);
+  const Client::Lock lock(*file->client);
+  return !file->local_refused && file->client->local().all_usable() ? 1 : 0;
+}
+
 int benchfs_owner(const benchfs_file_t* handle, std::uint64_t offset) {
   const OpenFile* file = file_of(handle);
   return file->client->map().owner(file->inode, offset >> file->chunk_shift());

@@ -85,6 +85,14 @@ bool LocalAccess::usable(ServerIndex index) {
   return false;
 }
 
+bool LocalAccess::all_usable() {
+  if (!possible_) return false;
+  for (ServerIndex i = 0; i < servers_.size(); ++i) {
+    if (!usable(i)) return false;
+  }
+  return true;
+}
+
 Task<Result<local::Reply>> LocalAccess::exchange(Server& server, local::Request request,
                                                  Fd* attached) {
   BFS_CO_CHECK(sent, local::send_packet(server.socket, std::as_bytes(std::span{&request, 1})));

@@ -1,5 +1,5 @@
 // Chunk files of servers on this host, read and written by this process itself: one copy, no
-// message, no other process. docs/adr/0011-local-access.md. Private to client/.
+// message, no other process. docs/adr/0007-local-access.md. Private to client/.
 //
 // Whatever stands in the way (another host, another user, a server that does not offer it, no more
 // descriptors) is no error: messages do the same. The files of a server that has hung up are not
@@ -49,6 +49,8 @@ class LocalAccess {
   bool possible() const { return possible_; }
   /// Whether files of this server may be had, as far as is known. Cheap, for every piece.
   bool usable(ServerIndex server);
+  /// The same of all servers.
+  bool all_usable();
   /// A descriptor of a local file. Errors: not_found: it is missing and `create` is false; any
   /// other: use messages.
   Task<Result<Fd>> open(ServerIndex server, InodeId inode, unsigned stripe, bool create);

@@ -208,6 +208,9 @@ BENCHFS_API int benchfs_pointer_forget(benchfs_file_t *file, uint64_t key);
 BENCHFS_API int benchfs_server_count(benchfs_t *fs);
 /* Name of the host that server `server` runs on; lives as long as the session. NULL: no such server. */
 BENCHFS_API const char *benchfs_server_host(benchfs_t *fs, int server);
+/* Whether this process reads and writes the file's chunks of all servers itself, as they are on this
+ * host and let it, as far as is known: 1 or 0. The others it asks by messages, at the same result. */
+BENCHFS_API int benchfs_local_access(benchfs_file_t *file);
 /* The server that owns chunk `offset / benchfs_chunk_bytes(file)`: the one placement function. */
 BENCHFS_API int benchfs_owner(const benchfs_file_t *file, uint64_t offset);
 

@@ -1,5 +1,5 @@
 // Between processes of one user on one host: packets over a Unix socket, with descriptors. A server
-// gives its chunk files to clients this way (docs/adr/0011-local-access.md).
+// gives its chunk files to clients this way (docs/adr/0007-local-access.md).
 //
 // The socket has an abstract name made of the server's instance, so it is seen within one network
 // namespace alone and goes with the process. Each side takes the kernel's word for the user id of

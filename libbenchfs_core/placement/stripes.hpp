@@ -1,6 +1,6 @@
 // The local files of one file on one server. A writer holds its local file's lock for as long as
 // the kernel copies; with several files, ranks that write side by side do not wait for each other
-// (docs/adr/0011-local-access.md has the measurements). Bytes go round the files a stripe at a
+// (docs/adr/0007-local-access.md has the measurements). Bytes go round the files a stripe at a
 // time, without gaps: stripe row r of the file is stripe row r / kStripeFiles of a local file.
 #pragma once
 #include <cstddef>

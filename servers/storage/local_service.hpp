@@ -1,5 +1,5 @@
 // Gives the chunk files of this server to clients of the same user on the same host, which then
-// read and write them without us (docs/adr/0011-local-access.md). A file that is given out stays
+// read and write them without us (docs/adr/0007-local-access.md). A file that is given out stays
 // open here until the client releases it or ends.
 #pragma once
 #include <cstdint>
