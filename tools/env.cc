@@ -47,8 +47,12 @@ std::string unset_line(const std::string& name, const std::string& shell) {
   return fmt::format("unset {}\n", name);
 }
 
+// A Fortran program calls the driver by way of the MPI library alone: a linker that keeps only what
+// is needed by the program itself, as many do by default, would leave the driver out.
 std::string link_words() {
-  return fmt::format("-L{0} -Wl,-rpath,{0} -lbenchfs_mpio", library_dir());
+  return fmt::format(
+      "-L{0} -Wl,-rpath,{0} -Wl,--push-state,--no-as-needed -lbenchfs_mpio -Wl,--pop-state",
+      library_dir());
 }
 
 int show_env(const EnvOptions& options) {

@@ -5,20 +5,53 @@
 # (empty: no Fortran), MPICH_SRC (empty: fetched), top_srcdir, and, for what is not installed yet,
 # MPIO_LIBRARY (the library to preload) and CORE_LIBDIR (the folder with libbenchfs_core). Programs are
 # built in, and local files written to, a temporary directory that goes away at the end.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2054
 set -uo pipefail
 
 : "${MPICC:=mpicc}" "${MPIEXEC:=mpiexec}" "${MPIFORT=}" "${MPICH_SRC=}"
 : "${top_srcdir:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
 
 bail_out() {
-    echo "Bail out! $*"
+    echo "Bail out! $*" | tr '\n' ' '
+    echo
     exit 1
 }
 
 # The library goes to the MPI programs alone.
-preload=${MPIO_LIBRARY:-${LD_PRELOAD:-}}
+library=${MPIO_LIBRARY:-${LD_PRELOAD:-}}
+preload=$library
 unset LD_PRELOAD
+
+# How the next programs find the library: preloaded, or not (linked with it, or without it at all).
+with_library() {
+    preload=
+    [ "$1" != preloaded ] || preload=$library
+}
+
+# What a program is linked with so that it needs no LD_PRELOAD, in the array $link_words.
+take_link_words() {
+    local words
+    words=$(benchfs env --link) || bail_out "benchfs env --link: no words"
+    read -ra link_words <<<"$words"
+}
+
+# What a program that uses benchfs.h is compiled with, in the array $core_flags.
+take_core_flags() {
+    if [ -n "${CORE_LIBDIR:-}" ]; then
+        core_flags=(-I"$top_srcdir/libbenchfs_core/include" -L"$CORE_LIBDIR" -Wl,-rpath,"$CORE_LIBDIR"
+            -lbenchfs_core)
+    else
+        read -ra core_flags <<<"$(pkg-config --cflags --libs benchfs)"
+    fi
+}
+
+# For what takes minutes: MPI_SUITES=no leaves it out.
+third_party_suite() {
+    [ "${MPI_SUITES:-}" != no ] || {
+        echo "1..0 # SKIP MPI_SUITES=no"
+        exit 0
+    }
+}
 
 need_servers() {
     [ -n "${BENCHFS_REGISTRY:-}${BENCHFS_SERVERS:-}" ] ||
@@ -53,13 +86,29 @@ result() {
     else
         n_failed=$((n_failed + 1))
         echo "not ok $n_tests - $2"
-        tail -n "${3:-40}" "$work/output" | cut -c 1-400 | sed 's/^/#   /'
+        output_tail "${3:-40}"
     fi
+}
+
+output_tail() {
+    tail -n "$1" "$work/output" | cut -c 1-400 | sed 's/^/#   /'
+}
+
+# todo TEXT WHY: a test that failed, which is expected.
+todo() {
+    n_tests=$((n_tests + 1))
+    echo "not ok $n_tests - $1 # TODO $2"
+    output_tail 10
 }
 
 skip() {
     n_tests=$((n_tests + 1))
     echo "ok $n_tests - $1 # SKIP $2"
+}
+
+# enough_memory MEGABYTES
+enough_memory() {
+    awk -v need="$1" '/^MemAvailable:/ { exit !($2 > need * 1024) }' /proc/meminfo
 }
 
 finish() {

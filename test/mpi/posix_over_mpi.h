@@ -1,6 +1,6 @@
 /*
- * posix_over_mpi.h - fopen() for reading, through MPI-IO, for tests that look at a file with stdio.
- * Forced into them with -include.
+ * posix_over_mpi.h - fopen() for reading and unlink(), through MPI-IO, for tests that look at a
+ * file with stdio or remove it. Forced into them with -include.
  */
 #ifndef POSIX_OVER_MPI_H_INCLUDED
 #define POSIX_OVER_MPI_H_INCLUDED
@@ -8,6 +8,7 @@
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static FILE* fopen_over_mpi(const char* name, const char* mode) {
   MPI_File file;
@@ -28,5 +29,10 @@ static FILE* fopen_over_mpi(const char* name, const char* mode) {
   return copy;
 }
 #define fopen fopen_over_mpi
+
+static int unlink_over_mpi(const char* name) {
+  return MPI_File_delete(name, MPI_INFO_NULL) == MPI_SUCCESS ? 0 : -1;
+}
+#define unlink unlink_over_mpi
 
 #endif /* POSIX_OVER_MPI_H_INCLUDED */

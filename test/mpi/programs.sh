@@ -46,25 +46,19 @@ else
     result 1 "examples/shared_file: does not compile"
 fi
 
-if [ -n "${CORE_LIBDIR:-}" ]; then
-    flags="-I$top_srcdir/libbenchfs_core/include -L$CORE_LIBDIR -Wl,-rpath,$CORE_LIBDIR -lbenchfs_core"
-else
-    flags=$(pkg-config --cflags --libs benchfs)
-fi
-# shellcheck disable=SC2086
-"${CC:-cc}" -Wall -Wextra -Wshadow -Werror -o "$work/native" "$top_srcdir/examples/native.c" $flags \
-    >"$work/output" 2>&1 && timeout "$seconds_max" "$work/native" >"$work/output" 2>&1
+take_core_flags
+"${CC:-cc}" -Wall -Wextra -Wshadow -Werror -o "$work/native" "$top_srcdir/examples/native.c" \
+    "${core_flags[@]}" >"$work/output" 2>&1 && timeout "$seconds_max" "$work/native" >"$work/output" 2>&1
 result $? "examples/native"
 
 # Linked before MPI, nothing is preloaded.
-library=${preload%%[: ]*}
-if compile linked "$folder/open.c" "$library" -Wl,-rpath,"$(dirname "$library")" \
-    ${CORE_LIBDIR:+-Wl,-rpath-link,"$CORE_LIBDIR"}; then
-    preloaded=$preload preload=
+take_link_words
+if compile linked "$folder/open.c" "${link_words[@]}"; then
+    with_library linked
     passes "open: linked, not preloaded" 2 "$work/linked"
-    preload=$preloaded
+    with_library preloaded
 else
-    result 1 "open: does not link with $library"
+    result 1 "open: does not link with ${link_words[*]}"
 fi
 
 # shellcheck disable=SC2046

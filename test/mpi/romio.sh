@@ -1,9 +1,12 @@
 #!/bin/bash
-# ROMIO's own tests, from MPICH's source and unchanged but for what is said below, each on BenchFS and
-# as a control on the local file system in the same job. One TAP line per test, with both times.
+# ROMIO's own tests, from MPICH's source and unchanged but for what is said below, each on BenchFS with
+# the library preloaded and with the library linked first, and as a control on the local file system in
+# the same job. One TAP line per test, with the times.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+third_party_suite
 need_servers
+take_link_words
 
 take_mpich_source src/mpi/romio/test
 source=$mpich/src/mpi/romio/test
@@ -14,56 +17,72 @@ cd "$work/cwd" || exit 1
 # configure's substitutions, done by hand.
 sed 's/@LL@/lld/g' "$source/misc.c.in" >"$work/misc.c"
 sed 's/@LL@/lld/g' "$source/large_file.c.in" >"$work/large_file.c"
-# Its 128^3 array is 2400^3 in this release: 14 GB of int.
+# Their arrays are 14 GB and 4 GB.
 sed 's/array_of_gsizes\[\([0-2]\)\] = [0-9 *]*/array_of_gsizes[\1] = 96/' "$source/coll_perf.c" \
     >"$work/coll_perf.c"
+sed 's/array_of_gsizes\[\([0-2]\)\] = [0-9 *]*/array_of_gsizes[\1] = 256/; s/256\/ sizeof(int)/256/' \
+    "$source/large_array.c" >"$work/large_array.c"
 # It looks at the file with fopen(), which posix_over_mpi.h makes an MPI-IO read; and its name is fixed.
 sed 's/#define TEST_FILENAME.*/#define TEST_FILENAME argv[1]/' "$source/external32.c" >"$work/external32.c"
 
+# link COMPILER NAME: without the library, and with it as NAME.linked.
+link() {
+    "$1" -o "$work/bin/$2" "$work/bin/$2.o" -lm >"$work/output" 2>&1 &&
+        "$1" -o "$work/bin/$2.linked" "$work/bin/$2.o" "${link_words[@]}" -lm >"$work/output" 2>&1
+}
+
 build() {
-    local name=$1 file=$source/$1.c
+    local name=$1 file=$source/$1.c extra=()
     [ ! -f "$work/$name.c" ] || file=$work/$name.c
-    local extra=
-    [ "$name" != external32 ] || extra="-include $top_srcdir/test/mpi/posix_over_mpi.h"
-    # shellcheck disable=SC2086
-    "$MPICC" -O1 -w $extra -o "$work/bin/$name" "$file" -lm >"$work/output" 2>&1
+    [ "$name" != external32 ] || extra=(-include "$top_srcdir/test/mpi/posix_over_mpi.h")
+    "$MPICC" -O1 -w "${extra[@]}" -c -o "$work/bin/$name.o" "$file" >"$work/output" 2>&1 &&
+        link "$MPICC" "$name"
 }
 
 build_fortran() {
     sed -e '/@F77MPIOINC@/d' -e 's/@FORTRAN_MPI_OFFSET@/integer(kind=MPI_OFFSET_KIND)/' \
         -e 's/@F77IARGC@/iargc()/' -e 's/@F77GETARG@/call getarg(i,str)/' "$source/$1.f.in" >"$work/$1.f"
-    "$MPIFORT" -w -fallow-argument-mismatch -o "$work/bin/$1" "$work/$1.f" >"$work/output" 2>&1
+    "$MPIFORT" -w -fallow-argument-mismatch -c -o "$work/bin/$1.o" "$work/$1.f" >"$work/output" 2>&1 &&
+        link "$MPIFORT" "$1"
 }
 
 # ---- run ----------------------------------------------------------------------------------------------
-# verdict SAYS: whether the last run says so: "errors" tests print No Errors, "quiet" ones nothing bad.
+# verdict SAYS: whether the last run says so: "errors" tests print No Errors, "correct" ones that on each
+# of 4 ranks, "quiet" ones nothing bad.
 verdict() {
     case $1 in
     errors) grep -q 'No Errors' "$work/output" ;;
+    correct) [ "$(grep -c 'data read back is correct' "$work/output")" -eq 4 ] ;;
     quiet) ! grep -qiE 'error|incorrect|should be|unknown|unexpected' "$work/output" ;;
     esac
 }
 
-# both NAME SAYS RANKS ARGUMENT...: FILE in the arguments is the file, on either file system.
-both() {
-    local name=$1 says=$2 ranks=$3 where file status=0 times=
+# all_ways NAME SAYS RANKS ARGUMENT...: FILE in the arguments is the file, on either file system.
+all_ways() {
+    local name=$1 says=$2 ranks=$3 way file program status=0 times='' ways="preloaded linked local"
     shift 3
-    for where in benchfs local; do
-        file=benchfs:/romio_$name
-        [ $where = benchfs ] || file=$work/local/$name
-        if ! mpirun "$ranks" "$work/bin/$name" "${@//FILE/$file}" || ! verdict "$says"; then
-            echo "# $name failed on the ${where/local/local file system, the control}"
+    # One run of it takes as long as all others.
+    [ "$name" != large_file ] || ways="preloaded local"
+    for way in $ways; do
+        file=benchfs:/${way}_$name program=$work/bin/$name
+        with_library "$way"
+        case $way in
+        linked) program=$program.linked ;;
+        local) file=$work/local/$name preload=$library ;;
+        esac
+        if ! mpirun "$ranks" "$program" "${@//FILE/$file}" || ! verdict "$says"; then
+            echo "# $name failed, $way"
             status=1
             break
         fi
-        times="$times, $where $took s"
+        times="$times, $way $took s"
     done
     rm -rf "$work/local/$name"
     result $status "$name: $ranks ranks$times"
 }
 
 one() {
-    if build "$1"; then both "$@"; else result 1 "$1: does not compile"; fi
+    if build "$1"; then all_ways "$@"; else result 1 "$1: does not compile"; fi
 }
 
 for name in simple async async-multiple coll_test creat_excl excl file_info noncontig_coll2 \
@@ -83,14 +102,23 @@ one darray_read errors 4 FILE
 one big_extents errors 4 FILE
 one perf quiet 4 -fname FILE
 one coll_perf quiet 4 -fname FILE
+one large_array correct 4 -fname FILE
 one external32 quiet 1 FILE
-one large_file quiet 1 -fname FILE
+# 4 GB, wherever the servers and TMPDIR have their files.
+if enough_memory 9000; then
+    one large_file quiet 1 -fname FILE
+else
+    skip "large_file" "needs 9 GB of memory if its files are in memory"
+fi
 
 # Reads the hints from a local file of the same name as the one it opens.
-if build syshints && cp "$source/test_hintfile" benchfs:/romio_syshints &&
-    mpirun 4 "$work/bin/coll_test" -fname benchfs:/romio_syshints; then
+with_library preloaded
+if build syshints && cp "$source/test_hintfile" benchfs:/preloaded_syshints &&
+    cp "$source/test_hintfile" benchfs:/linked_syshints &&
+    mpirun 4 "$work/bin/coll_test" -fname benchfs:/preloaded_syshints &&
+    mpirun 4 "$work/bin/coll_test" -fname benchfs:/linked_syshints; then
     cp "$source/test_hintfile" "$work/local/syshints"
-    both syshints errors 1 FILE
+    all_ways syshints errors 1 FILE
 else
     result 1 "syshints: preparing it"
 fi
@@ -98,12 +126,17 @@ fi
 if [ -n "$MPIFORT" ]; then
     for name in fcoll_test fmisc pfcoll_test; do
         if build_fortran $name; then
-            both $name errors 4 -fname FILE
+            all_ways $name errors 4 -fname FILE
         else
             result 1 "$name: does not compile"
         fi
     done
+    if build_fortran fperf; then
+        all_ways fperf quiet 4 -fname FILE
+    else
+        result 1 "fperf: does not compile"
+    fi
 else
-    skip "fcoll_test, fmisc, pfcoll_test" "no Fortran compiler"
+    skip "fcoll_test, fmisc, pfcoll_test, fperf" "no Fortran compiler"
 fi
 finish
