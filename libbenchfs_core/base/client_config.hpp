@@ -56,6 +56,8 @@ struct EnumNames<ChecksumMode> {
     .zero = "the cluster's default")                                                                \
   X(config::Boolean, local_access, local_access, true,                                              \
     "Read and write the chunk files of servers on this host directly, without messages.", )         \
+  X(config::Boolean, progress_thread, progress_thread, false,                                       \
+    "A thread that moves nonblocking operations on while the program computes.", )                  \
   X(config::Choice<ChecksumMode>, checksum, checksum, ChecksumMode::off,                            \
     "wire: data carry a CRC32C on their way, in both directions, that the receiver verifies.",      \
     )                                                                                               \

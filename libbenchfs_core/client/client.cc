@@ -1,7 +1,19 @@
-// The session: connecting, disconnecting, and its lock.
+// The session: connecting, disconnecting, its lock, and its progress thread.
+//
+// The progress thread (setting progress_thread) turns the loop while requests are in flight and no
+// call drives it. It never spins, and does not hold the lock while it sleeps, so that a call that
+// only looks (benchfs_test) finds the session free; such a call wakes it if it took events that
+// the sleep was for.
 #include "client/client.hpp"
 
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -13,6 +25,7 @@ namespace benchfs {
 namespace {
 
 constexpr std::size_t kBatchesTotalMax = 64 << 20;
+constexpr int kProgressSleepMaxMs = 16;
 
 /// The settings of BENCHFS_CONFIG and BENCHFS_*, with `cluster` of benchfs_connect on top.
 std::expected<ClientConfig, std::string> settings(const char* cluster) {
@@ -102,11 +115,19 @@ std::expected<std::unique_ptr<Client>, Client::ConnectError> Client::connect(con
   client->batch_bytes_max_ =
       static_cast<std::uint32_t>(std::min<std::size_t>(config->rpc_bytes_max, share));
   client->staging_.set_size(config->list_max * sizeof(wire::Piece) + client->batch_bytes_max_);
+  if (config->progress_thread) {
+    try {
+      client->start_progress();
+    } catch (const std::system_error& error) {
+      return refuse(error.code().value(), "cannot start the progress thread");
+    }
+  }
   return client;
 }
 
 Client::~Client() {
   if (caller_ == nullptr) return;
+  stop_progress();
   const Loop::Scope scope(*loop_);
   loop_->run(caller_->close());
 }
@@ -159,10 +180,90 @@ void Client::drive(const std::function<bool()>& done) {
       return done();
     });
     driving_ = false;
+    wake_progress();
     if (!waiters_.empty()) {  // somebody else has to turn the loop now
       waiters_.front()->wake.release();
       waiters_.erase(waiters_.begin());
     }
+  }
+}
+
+bool Client::turn() {
+  const bool worked = loop_->turn();
+  if (worked) wake_progress();
+  return worked;
+}
+
+void Client::start_progress() {
+  // Signals are the program's.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    progress_ = std::thread([this] { progress(); });
+  } catch (...) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  progress_pid_ = getpid();
+}
+
+void Client::stop_progress() {
+  if (!progress_.joinable()) return;
+  if (progress_pid_ != getpid()) {  // a child of fork() has the session, but not the thread
+    progress_.detach();
+    return;
+  }
+  {
+    const Lock lock(*this);
+    progress_stopping_ = true;
+    progress_wanted_.notify_one();
+    loop_->wake();
+  }
+  progress_.join();
+}
+
+// The caller holds the lock.
+void Client::wake_progress() {
+  if (!progress_.joinable() || requests_ == 0) return;
+  if (progress_asleep_)
+    loop_->wake();
+  else
+    progress_wanted_.notify_one();
+}
+
+void Client::progress() {
+  const Loop::Scope scope(*loop_);
+  int idle_ms = 1;
+  std::unique_lock lock(mutex_);
+  while (!progress_stopping_) {
+    if (requests_ == 0 || driving_) {
+      progress_wanted_.wait(lock);
+      idle_ms = 1;
+      continue;
+    }
+    if (loop_->turn()) {
+      idle_ms = 1;
+      if (!waiters_.empty()) wake_finished();
+      if (contenders_.load() > 0) {
+        lock.unlock();
+        while (contenders_.load() > 0) sched_yield();
+        lock.lock();
+      }
+      continue;
+    }
+    pollfd event{loop_->descriptor(), POLLIN, 0};
+    const int timeout_ms = std::min(loop_->arm(), idle_ms);
+    progress_asleep_ = true;
+    lock.unlock();
+    poll(&event, 1, timeout_ms);
+    lock.lock();
+    progress_asleep_ = false;
+    loop_->take_up();
+    // A request that is done, but not yet asked for, is no reason to look often.
+    idle_ms = std::min(idle_ms * 2, kProgressSleepMaxMs);
   }
 }
 

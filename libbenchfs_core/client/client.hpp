@@ -2,6 +2,7 @@
 // interface (capi_*.cc) runs them; nothing here knows of it.
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -66,7 +68,7 @@ class Client {
     drive([&task] { return task.done(); });
   }
   /// One turn of the loop, without blocking; the caller holds the lock.
-  bool turn() { return loop_->turn(); }
+  bool turn();
 
   // ---- operations; paths are canonical ----
   Task<Result<OpenFile*>> open(std::string path, std::uint32_t wire_flags, bool readable,
@@ -114,7 +116,10 @@ class Client {
   /// Data bytes of one batch of small pieces; the staging buffers have room for its table in front.
   std::uint32_t batch_bytes_max() const { return batch_bytes_max_; }
   bool busy() const { return open_files_ > 0 || requests_ > 0; }
-  void request_started() { ++requests_; }
+  void request_started() {
+    ++requests_;
+    wake_progress();
+  }
   void request_ended() { --requests_; }
 
  private:
@@ -127,6 +132,10 @@ class Client {
   void acquire();
   void give_way();
   void wake_finished();
+  void start_progress();
+  void stop_progress();
+  void wake_progress();
+  void progress();
   Task<Result<InodeId>> resolve_directory(std::string path);
   Task<Outcome> flush_sizes_of(InodeId inode);
   Task<Status> sync_server(ServerIndex server, InodeId inode, std::uint32_t flags);
@@ -135,6 +144,12 @@ class Client {
   std::atomic<int> contenders_{0};
   bool driving_ = false;
   std::vector<Waiter*> waiters_;
+  // The setting progress_thread.
+  std::thread progress_;
+  pid_t progress_pid_ = 0;
+  std::condition_variable progress_wanted_;
+  bool progress_asleep_ = false;  ///< waits for the loop's descriptor, without the lock
+  bool progress_stopping_ = false;
   ClientConfig config_;
   std::unique_ptr<Secret> secret_;
   std::unique_ptr<ClusterInfo> cluster_;

@@ -124,17 +124,32 @@ void Loop::idle() {
   spun_since_ns_ = 0;
 }
 
-void Loop::sleep(std::int64_t now) {
+int Loop::arm() {
+  const Scope scope(*this);
+  if (!ready_.empty()) return 0;
   for (Source* source : sources_) {
-    if (!source->prepare_sleep()) return;
+    if (!source->prepare_sleep()) return 0;
   }
-  std::int64_t timeout_ms = kSleepMaxMs;
-  if (!timers_.empty()) {
-    const std::int64_t left_ns = timers_.begin()->first - now;
-    timeout_ms = std::clamp<std::int64_t>((left_ns + 999'999) / 1'000'000, 0, kSleepMaxMs);
+  if (timers_.empty()) return kSleepMaxMs;
+  const std::int64_t left_ns = timers_.begin()->first - now_ns();
+  return static_cast<int>(
+      std::clamp<std::int64_t>((left_ns + 999'999) / 1'000'000, 0, kSleepMaxMs));
+}
+
+void Loop::take_up() {
+  const Scope scope(*this);
+  poll_descriptors(0);
+  run_timers(now_ns());
+}
+
+void Loop::sleep(std::int64_t now) {
+  const int timeout_ms = arm();
+  if (timeout_ms == 0) {
+    run_timers(now_ns());
+    return;
   }
   ++sleeps_;
-  poll_descriptors(static_cast<int>(timeout_ms));
+  poll_descriptors(timeout_ms);
   const std::int64_t woken = now_ns();
   // Work that came soon after we gave up: spinning longer would have caught it. Else spin less.
   if (woken - now < spin_max_ns_) {

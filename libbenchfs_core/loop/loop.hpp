@@ -81,6 +81,13 @@ class Loop {
     return task.take();
   }
 
+  /// run_until() in parts, for a driver that lets others use the loop while it sleeps: when a turn has
+  /// found nothing to do, arm() the sources, wait until descriptor() is readable, at most for the
+  /// returned ms (0: there is work), and take up what the wait ended with.
+  int arm();
+  int descriptor() const { return epoll_fd_; }
+  void take_up();
+
   /// Ends a sleep; the one call that another thread or a signal handler may make.
   void wake() noexcept;
 

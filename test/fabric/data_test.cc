@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -243,6 +244,42 @@ TEST_SUITE("data") {
       CHECK(back == data[static_cast<std::size_t>(i)]);
     }
     CHECK(benchfs_close(file) == 0);
+  }
+
+  TEST_CASE(
+      "data: with a progress thread requests complete without a call, else they wait for one") {
+    for (const bool with_thread : {true, false}) {
+      CAPTURE(with_thread);
+      Cluster cluster(2);
+      Session reader(cluster);
+      setenv("BENCHFS_PROGRESS_THREAD", with_thread ? "true" : "false", 1);
+      Session writer(cluster);
+      unsetenv("BENCHFS_PROGRESS_THREAD");
+      benchfs_file_t* out = writer.open("/f", O_RDWR | O_CREAT, 1 << 20);
+      benchfs_file_t* in = reader.open("/f", O_RDONLY);
+      // More than is ever sent at once, several times.
+      const auto data = pattern(64 << 20, 1);
+      const auto bytes = static_cast<std::int64_t>(data.size());
+      for (int round = 0; round < 3; ++round) {
+        const std::uint64_t offset = static_cast<std::uint64_t>(round) * data.size();
+        const benchfs_extent extent{offset, data.size()};
+        const iovec memory{const_cast<unsigned char*>(data.data()), data.size()};
+        benchfs_request_t* request = nullptr;
+        REQUIRE(benchfs_write_list_start(out, &extent, 1, &memory, 1, &request) == 0);
+        // The other session sees all of it.
+        std::vector<unsigned char> back(data.size());
+        bool seen = false;
+        const auto patience = std::chrono::milliseconds(with_thread ? 20'000 : 300);
+        const auto start = std::chrono::steady_clock::now();
+        while (!seen && std::chrono::steady_clock::now() - start < patience) {
+          seen = benchfs_pread(in, back.data(), back.size(), offset) == bytes && back == data;
+        }
+        CHECK(seen == with_thread);
+        CHECK(benchfs_wait(request) == bytes);
+      }
+      CHECK(benchfs_close(in) == 0);
+      CHECK(benchfs_close(out) == 0);
+    }
   }
 
   TEST_CASE("data: threads share a session and none of them waits for ever") {
