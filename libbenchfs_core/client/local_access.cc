@@ -32,6 +32,7 @@ struct LocalAccess::Server {
   explicit Server(const ServerRecord& record) : instance(record.instance) {}
   ~Server() {
     if (counters != nullptr) ::munmap(counters, sizeof(*counters));
+    if (signs != nullptr) ::munmap(const_cast<local::Signs*>(signs), sizeof(*signs));
   }
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -42,6 +43,7 @@ struct LocalAccess::Server {
   std::int64_t looked_ns = 0;
   Fd socket;
   local::Counters* counters = nullptr;
+  const local::Signs* signs = nullptr;
   Semaphore turn{1};
 };
 
@@ -76,8 +78,7 @@ bool LocalAccess::usable(ServerIndex index) {
   if (server == nullptr || server->failed) return false;
   if (!server->connected) return true;
   const std::int64_t now = now_ns();
-  if (now - server->counters->alive_ns.load(std::memory_order_relaxed) > silence_max_ns_)
-    return false;
+  if (now - server->signs->alive_ns.load(std::memory_order_relaxed) > silence_max_ns_) return false;
   if (now - server->looked_ns < kLookEveryNs) return true;
   server->looked_ns = now;
   if (!local::hung_up(server->socket)) return true;
@@ -113,8 +114,8 @@ Task<Status> LocalAccess::connect(Server& server) {
   BFS_CO_TRY(socket, local::connect_to(server.instance));
   server.socket = std::move(socket);
   Fd memory;
-  auto greeting = exchange(
-      server, {.op = local::Op::hello, .stripe = 0, .inode = 0, .create = 0, .zero = 0}, &memory);
+  local::Request request{local::Op::hello, 0, 0, 0, 0};
+  auto greeting = exchange(server, request, &memory);
   BFS_CO_TRY(reply, co_await greeting);
   if (reply.status != 0 || reply.instance != server.instance || !memory) {
     co_return fail(Errc::unreachable, ECONNREFUSED);
@@ -123,6 +124,14 @@ Task<Status> LocalAccess::connect(Server& server) {
       ::mmap(nullptr, sizeof(local::Counters), PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
   if (counters == MAP_FAILED) co_return fail(Errc::no_memory, errno);
   server.counters = static_cast<local::Counters*>(counters);
+
+  request.op = local::Op::watch;
+  auto watching = exchange(server, request, &memory);
+  BFS_CO_TRY(watched, co_await watching);
+  if (watched.status != 0 || !memory) co_return fail(Errc::unreachable, ECONNREFUSED);
+  void* signs = ::mmap(nullptr, sizeof(local::Signs), PROT_READ, MAP_SHARED, memory.get(), 0);
+  if (signs == MAP_FAILED) co_return fail(Errc::no_memory, errno);
+  server.signs = static_cast<const local::Signs*>(signs);
   server.connected = true;
   server.looked_ns = now_ns();
   ordinal_ = reply.ordinal;
@@ -182,10 +191,15 @@ void LocalAccess::release(InodeId inode, LocalFiles& files) {
   for (ServerIndex i = 0; i < files.of_server_.size(); ++i) {
     if (files.of_server_[i] == nullptr) continue;
     for (unsigned stripe = 0; stripe < kStripeFiles; ++stripe) {
-      Fd& file = (*files.of_server_[i])[stripe];
-      if (file) release(i, inode, stripe, file);
+      Fd& fd = (*files.of_server_[i])[stripe].fd;
+      if (fd) release(i, inode, stripe, fd);
     }
   }
+}
+
+std::uint64_t LocalAccess::files_made(ServerIndex index) const {
+  const Server& server = *servers_[index];
+  return server.signs != nullptr ? server.signs->files_made.load(std::memory_order_acquire) : 0;
 }
 
 void LocalAccess::count(ServerIndex index, bool write, std::uint64_t bytes) {

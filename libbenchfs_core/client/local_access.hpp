@@ -20,19 +20,25 @@
 
 namespace benchfs {
 
-/// The descriptors of one open file.
+/// One local file, as far as this session knows it.
+struct LocalFile {
+  Fd fd;                         ///< none: not open
+  std::uint64_t missing_at = 0;  ///< it was missing when its server had made so many files; 0: no
+};
+
+/// Those of one open file.
 class LocalFiles {
  public:
   explicit LocalFiles(std::size_t servers) : of_server_(servers) {}
-  Fd& at(ServerIndex server, unsigned stripe) {
+  LocalFile& at(ServerIndex server, unsigned stripe) {
     auto& files = of_server_[server];
-    if (files == nullptr) files = std::make_unique<std::array<Fd, kStripeFiles>>();
+    if (files == nullptr) files = std::make_unique<std::array<LocalFile, kStripeFiles>>();
     return (*files)[stripe];
   }
 
  private:
   friend class LocalAccess;
-  std::vector<std::unique_ptr<std::array<Fd, kStripeFiles>>> of_server_;
+  std::vector<std::unique_ptr<std::array<LocalFile, kStripeFiles>>> of_server_;
 };
 
 class LocalAccess {
@@ -54,6 +60,8 @@ class LocalAccess {
   /// A descriptor of a local file. Errors: not_found: it is missing and `create` is false; any
   /// other: use messages.
   Task<Result<Fd>> open(ServerIndex server, InodeId inode, unsigned stripe, bool create);
+  /// Local files that the server has made, so far; 0 as long as it is not known.
+  std::uint64_t files_made(ServerIndex server) const;
   /// Closes a descriptor.
   void release(ServerIndex server, InodeId inode, unsigned stripe, Fd& file);
   /// Closes all descriptors of a file.

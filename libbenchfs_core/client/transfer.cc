@@ -139,10 +139,12 @@ Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<con
     const ServerIndex server = client_.map().owner(file_.inode, piece.offset >> shift);
     if (local_ && client_.local().usable(server)) {
       const StripePlace at = stripe_at(piece.offset);
-      const Fd& fd = file_.local->at(server, at.file);
-      Taken taken;
-      if (fd)
-        taken = move_here(server, at, fd.get(), piece);
+      const LocalFile& file = file_.local->at(server, at.file);
+      Taken taken = Taken::yes;
+      if (file.fd)
+        taken = move_here(server, at, file.fd.get(), piece);
+      else if (still_missing(server, file))
+        missing_.push_back({piece.offset, piece.bytes, piece.memory});
       else
         taken = co_await move_here(server, piece);
       if (taken == Taken::yes) continue;
@@ -173,21 +175,29 @@ bool Transfer::local_pays(std::uint64_t total) const {
 Task<Transfer::Taken> Transfer::move_here(ServerIndex server, PieceCursor::Piece piece) {
   const StripePlace at = stripe_at(piece.offset);
   const bool create = direction_ == Direction::write;
+  const std::uint64_t made = client_.local().files_made(server);
   auto opened = co_await client_.local().open(server, file_.inode, at.file, create);
+  LocalFile& file = file_.local->at(server, at.file);
   if (!opened) {
     if (!create && opened.error().code == Errc::not_found) {  // nothing has been written there
+      file.missing_at = made;
       missing_.push_back({piece.offset, piece.bytes, piece.memory});
       co_return Taken::yes;
     }
     if (opened.error().code == Errc::busy) file_.local_refused = true;
     co_return Taken::no;
   }
-  Fd& fd = file_.local->at(server, at.file);
-  if (fd)  // another transfer was faster
+  if (file.fd)  // another transfer was faster
     client_.local().release(server, file_.inode, at.file, *opened);
   else
-    fd = std::move(*opened);
-  co_return move_here(server, at, fd.get(), piece);
+    file.fd = std::move(*opened);
+  co_return move_here(server, at, file.fd.get(), piece);
+}
+
+/// Nothing has been written to the local file since it was asked for in vain.
+bool Transfer::still_missing(ServerIndex server, const LocalFile& file) const {
+  return direction_ == Direction::read && file.missing_at != 0 &&
+         file.missing_at == client_.local().files_made(server);
 }
 
 Transfer::Taken Transfer::move_here(ServerIndex server, const StripePlace& at, int fd,

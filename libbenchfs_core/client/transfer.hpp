@@ -69,6 +69,7 @@ class Transfer {
                   std::uint64_t from, std::uint64_t to);
   enum class Taken { yes, no };
   Task<Taken> move_here(ServerIndex server, PieceCursor::Piece piece);
+  bool still_missing(ServerIndex server, const LocalFile& file) const;
   Taken move_here(ServerIndex server, const StripePlace& at, int fd,
                   const PieceCursor::Piece& piece);
   void moved_here(const Status& status);

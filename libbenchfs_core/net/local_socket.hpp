@@ -19,6 +19,7 @@ enum class Op : std::uint32_t {
   hello = 1,    ///< reply: the connection's ordinal, and the Counters with it
   share = 2,    ///< reply: the descriptor of a local file
   release = 3,  ///< the client has closed one; no reply
+  watch = 4,    ///< reply: the Signs with it
 };
 
 struct Request {
@@ -35,12 +36,19 @@ struct Reply {
 };
 static_assert(sizeof(Request) == 24 && sizeof(Reply) == 16);
 
-/// Memory that both sides see. What a client has moved itself, which the server adds to its own
-/// counts; and a sign of life, without which a server that hangs would go unnoticed by who does not
-/// need it.
+/// What a client has moved itself, in memory that both sides see: the server adds it to its own
+/// counts.
 struct Counters {
-  std::atomic<std::uint64_t> requests, read_bytes, written_bytes;  ///< by the client
-  std::atomic<std::int64_t> alive_ns;  ///< by the server: the monotonic clock of this host
+  std::atomic<std::uint64_t> requests, read_bytes, written_bytes;
+};
+
+/// What a server shows to all its clients, in memory that they can only read. Without the sign of
+/// life a server that hangs would go unnoticed by who does not need it.
+struct Signs {
+  std::atomic<std::int64_t> alive_ns;  ///< the monotonic clock of this host, now and then
+  /// Local files made, from 1: a file that was missing at one count still is at the same count.
+  /// Counted before anything is written to the file.
+  std::atomic<std::uint64_t> files_made;
 };
 constexpr std::int64_t kAliveEveryNs = 250'000'000;
 

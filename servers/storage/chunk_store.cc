@@ -175,6 +175,7 @@ Result<FdCache::Pin> ChunkStore::pin(ChunkFile id, Missing missing) {
   }
   FdCache::Pin added = cache_.insert(id, fd);
   if (made) {
+    if (made_ != nullptr) made_->fetch_add(1, std::memory_order_release);
     ++folders_[folder_of(id.inode)].changes;
   } else {
     struct stat facts {};

@@ -12,6 +12,7 @@
 // Without a ring (the kernel may forbid io_uring) every mode is plain.
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -75,6 +76,10 @@ class ChunkStore {
   std::size_t open_files() const { return cache_.size(); }
   /// Waits for what runs in the background and closes all files. No call may be in progress.
   Task<void> close();
+
+  /// From now on local files that are made are counted there, before anything is written to them.
+  /// Null: nowhere.
+  void count_made_in(std::atomic<std::uint64_t>* count) { made_ = count; }
 
   /// The local file's path below data_dir.
   static std::string path_of(ChunkFile id);
@@ -143,6 +148,7 @@ class ChunkStore {
   bool beneath_ = true;    ///< the kernel has openat2
   int chunks_fd_ = -1;     ///< <data_dir>/chunks
   std::int64_t stored_bytes_ = 0;
+  std::atomic<std::uint64_t>* made_ = nullptr;
   std::array<Folder, kFolders> folders_{};
   std::unordered_map<InodeId, Error> lost_;  ///< files of which the device has lost data
   Gate background_;

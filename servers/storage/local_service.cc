@@ -20,37 +20,44 @@ namespace {
 
 constexpr std::int64_t kAcceptRetryNs = 100'000'000;
 
-/// Memory for the counters, of a size that nobody can change.
-class SharedCounters {
+/// Zeroed memory in a file of its own that can be given away. Nobody can change its size.
+template <class T>
+class SharedMemory {
  public:
-  SharedCounters() : fd_(::memfd_create("benchfs-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING)) {
-    if (!fd_ || ::ftruncate(fd_.get(), sizeof(local::Counters)) != 0 ||
-        ::fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-      return;
-    }
-    void* memory =
-        ::mmap(nullptr, sizeof(local::Counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+  /// clients_write: whether those that get the descriptor may write.
+  SharedMemory(const char* name, bool clients_write)
+      : fd_(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)) {
+    if (!fd_ || ::ftruncate(fd_.get(), sizeof(T)) != 0) return;
+    void* memory = ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
     if (memory == MAP_FAILED) return;
-    counters_ = static_cast<local::Counters*>(memory);
-    show_life();
+    memory_ = static_cast<T*>(memory);
+    int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    if (!clients_write) seals |= F_SEAL_FUTURE_WRITE;
+    if (::fcntl(fd_.get(), F_ADD_SEALS, seals) != 0) release();
   }
-  ~SharedCounters() {
-    if (counters_ != nullptr) ::munmap(counters_, sizeof(local::Counters));
-  }
-  SharedCounters(const SharedCounters&) = delete;
-  SharedCounters& operator=(const SharedCounters&) = delete;
+  ~SharedMemory() { release(); }
+  SharedMemory(const SharedMemory&) = delete;
+  SharedMemory& operator=(const SharedMemory&) = delete;
   int descriptor() const { return fd_.get(); }
-  const local::Counters* get() const { return counters_; }
-  void show_life() {
-    if (counters_ != nullptr) counters_->alive_ns.store(now_ns(), std::memory_order_relaxed);
-  }
+  /// Null: not to be had.
+  T* get() const { return memory_; }
 
  private:
+  void release() {
+    if (memory_ != nullptr) ::munmap(memory_, sizeof(T));
+    memory_ = nullptr;
+  }
   Fd fd_;
-  local::Counters* counters_ = nullptr;
+  T* memory_ = nullptr;
 };
 
 }  // namespace
+
+class LocalService::SharedSigns : public SharedMemory<local::Signs> {
+ public:
+  SharedSigns() : SharedMemory("benchfs-signs", false) {}
+  void show_life() { get()->alive_ns.store(now_ns(), std::memory_order_relaxed); }
+};
 
 struct LocalService::Client {
   struct Given {
@@ -59,29 +66,38 @@ struct LocalService::Client {
   };
   Fd socket;
   std::uint32_t ordinal = 0;
-  SharedCounters counters;
+  SharedMemory<local::Counters> counters{"benchfs-counters", true};
   std::unordered_map<ChunkFile, Given, ChunkFileHash> files;
 };
 
 Result<std::unique_ptr<LocalService>> LocalService::start(Loop& loop, ChunkStore& store,
                                                           Options options) {
   BFS_TRY(listener, local::listen_on(options.instance));
+  auto signs = std::make_unique<SharedSigns>();
+  if (signs->get() == nullptr) return fail(Errc::no_memory, ENOMEM);
   std::unique_ptr<LocalService> service(
-      new LocalService(loop, store, options, std::move(listener)));
+      new LocalService(loop, store, options, std::move(listener), std::move(signs)));
   const Loop::Scope scope(loop);
   service->accept_all().detach();
   return service;
 }
 
-LocalService::LocalService(Loop& loop, ChunkStore& store, Options options, Fd listener)
+LocalService::LocalService(Loop& loop, ChunkStore& store, Options options, Fd listener,
+                           std::unique_ptr<SharedSigns> signs)
     : loop_(loop),
       store_(store),
       options_(options),
       listener_(std::move(listener)),
-      life_(loop, local::kAliveEveryNs, [this] { show_life(); }) {}
+      signs_(std::move(signs)),
+      life_(loop, local::kAliveEveryNs, [this] { signs_->show_life(); }) {
+  signs_->show_life();
+  signs_->get()->files_made.store(1, std::memory_order_relaxed);
+  store_.count_made_in(&signs_->get()->files_made);
+}
 
 LocalService::~LocalService() {
   BFS_ASSERT(gate_.closed() && gate_.inside() == 0);
+  store_.count_made_in(nullptr);
 }
 
 Task<void> LocalService::accept_all() {
@@ -138,6 +154,7 @@ bool LocalService::answer(Client& client, const local::Request& request) {
     return client.counters.get() != nullptr ? send(client.counters.descriptor())
                                             : refuse(Errc::no_memory);
   }
+  if (request.op == local::Op::watch) return send(signs_->descriptor());
   if (request.stripe >= kStripeFiles) return false;
   const ChunkFile file(request.inode, request.stripe);
   const auto found = client.files.find(file);
@@ -160,10 +177,6 @@ bool LocalService::answer(Client& client, const local::Request& request) {
   client.files.emplace(file, Client::Given{std::move(*share), 1});
   ++shares_;
   return send(descriptor);
-}
-
-void LocalService::show_life() {
-  for (Client* client : clients_) client->counters.show_life();
 }
 
 void LocalService::add(Moved& sum, const local::Counters& counters) {

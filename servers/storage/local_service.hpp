@@ -37,11 +37,12 @@ class LocalService {
 
  private:
   struct Client;
-  LocalService(Loop& loop, ChunkStore& store, Options options, Fd listener);
+  class SharedSigns;
+  LocalService(Loop& loop, ChunkStore& store, Options options, Fd listener,
+               std::unique_ptr<SharedSigns> signs);
   Task<void> accept_all();
   Task<void> serve(Fd socket, Gate::Pass pass);
   bool answer(Client& client, const local::Request& request);
-  void show_life();
   static void add(Moved& sum, const local::Counters& counters);
 
   Loop& loop_;
@@ -49,6 +50,7 @@ class LocalService {
   Options options_;
   Fd listener_;
   Gate gate_;
+  std::unique_ptr<SharedSigns> signs_;
   Loop::Periodic life_;
   std::list<Client*> clients_;
   std::uint32_t next_ordinal_ = 0;

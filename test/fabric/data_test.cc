@@ -101,6 +101,33 @@ TEST_SUITE("data") {
     CHECK(benchfs_close(file) == 0);
   }
 
+  TEST_CASE("data: a hole that was read is seen to be filled at once, whoever fills it") {
+    Cluster cluster(2);
+    Session writer(cluster);
+    Session reader(cluster);
+    constexpr std::uint64_t kStep = 1 << 20;
+    benchfs_file_t* out = writer.open("/f", O_RDWR | O_CREAT, kChunk);
+    benchfs_file_t* in = reader.open("/f", O_RDONLY);
+    REQUIRE(benchfs_ftruncate(out, 64 * kStep) == 0);
+    const auto data = pattern(kChunk, 3);
+    std::vector<unsigned char> back(kChunk);
+    for (std::uint64_t i = 0; i < 64; ++i) {
+      CAPTURE(i);
+      const std::uint64_t offset = (i * 37 % 64) * kStep;
+      for (int again = 0; again < 2; ++again) {
+        REQUIRE(benchfs_pread(in, back.data(), kChunk, offset) == kChunk);
+        REQUIRE(std::count(back.begin(), back.end(), 0) == kChunk);
+      }
+      // Small ones go by messages at first, and both ways fill holes.
+      const std::size_t bytes = i % 2 == 0 ? kChunk : 100;
+      REQUIRE(benchfs_pwrite(out, data.data(), bytes, offset) == static_cast<std::int64_t>(bytes));
+      REQUIRE(benchfs_pread(in, back.data(), bytes, offset) == static_cast<std::int64_t>(bytes));
+      REQUIRE(std::memcmp(back.data(), data.data(), bytes) == 0);
+    }
+    CHECK(benchfs_close(in) == 0);
+    CHECK(benchfs_close(out) == 0);
+  }
+
   TEST_CASE("data: arguments that do not fit are refused with a text that names the file") {
     Cluster cluster(1);
     Session session(cluster);
