@@ -19,6 +19,13 @@ std::unexpected<std::string> refuse(std::string text) {
   return std::unexpected(std::move(text));
 }
 
+std::vector<std::uint32_t> groups_of_process() {
+  std::vector<gid_t> groups(64 * 1024);  // NGROUPS_MAX of Linux
+  const int count = getgroups(static_cast<int>(groups.size()), groups.data());
+  groups.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  return {groups.begin(), groups.end()};
+}
+
 }  // namespace
 
 std::expected<std::unique_ptr<Server>, std::string> Server::create(ServerConfig config) {
@@ -155,13 +162,18 @@ void Server::start_services() {
   const SlotMap& map = cluster_->map;
   drops_ = std::make_unique<DropQueue>(loop, *meta_, *chunks_, map, *peer_drops_,
                                        DropQueue::Options{.self = index_});
+  peer_removals_ = std::make_unique<PeerRemovals>(*caller_);
+  removals_ = std::make_unique<Removals>(loop, *meta_, map, *peer_removals_,
+                                         Removals::Options{.self = index_});
   names_ = std::make_unique<Namespace>(
-      *meta_, *drops_, map,
-      Namespace::Options{.self = index_, .default_chunk_bytes = config_.chunk_bytes});
+      *meta_, *drops_, *removals_, map,
+      Namespace::Options{.self = index_,
+                         .default_chunk_bytes = config_.chunk_bytes,
+                         .groups = groups_of_process()});
   data_service_ = std::make_unique<DataService>(
       loop, *chunks_, *pool_, map, [this] { return meta_->sync(); }, dispatcher_->counters(),
       DataService::Options{.self = index_, .rpc_bytes_max = config_.rpc_bytes_max});
-  namespace_service_ = std::make_unique<NamespaceService>(*names_);
+  namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
   start_local_service();
   admin_service_ =
       std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, local_service_.get());
@@ -230,6 +242,7 @@ Task<void> Server::drain() {
   co_await dispatcher_->close();
   if (local_service_ != nullptr) co_await local_service_->close();
   if (drops_ != nullptr) co_await drops_->close();
+  if (removals_ != nullptr) co_await removals_->close();
   if (caller_ != nullptr) co_await caller_->close();
   const Status synced = co_await sync_all();
   if (!synced) log_error("cannot sync {}: {}", data_->path(), to_text(synced.error().code));

@@ -24,6 +24,7 @@
 #include "net/fabric.hpp"
 #include "net/service.hpp"
 #include "peer_drops.hpp"
+#include "peer_removals.hpp"
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/data_service.hpp"
@@ -84,6 +85,8 @@ class Server {
   std::unique_ptr<Caller> caller_;
   std::unique_ptr<PeerDrops> peer_drops_;
   std::unique_ptr<DropQueue> drops_;
+  std::unique_ptr<PeerRemovals> peer_removals_;
+  std::unique_ptr<Removals> removals_;
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<NamespaceService> namespace_service_;

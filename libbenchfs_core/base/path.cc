@@ -1,5 +1,5 @@
-// Paths within the file system. ".." goes by name: there are no symbolic links that it could cross
-// before a server has resolved them, and "/.." is "/" as in POSIX.
+// Paths within the file system. ".." is not resolved here, as symbolic links may stand before it;
+// but "/.." is "/", as in POSIX.
 #include "base/path.hpp"
 
 #include <algorithm>
@@ -18,10 +18,7 @@ Result<std::string> canonical_path(std::string_view path) {
   for (const std::string_view name : path_components(path)) {
     if (name.size() > kNameBytesMax) return fail(Errc::name_too_long);
     if (name == ".") continue;
-    if (name == "..") {
-      if (!out.empty()) out.resize(out.rfind('/'));
-      continue;
-    }
+    if (name == ".." && out.empty()) continue;
     out += '/';
     out += name;
   }

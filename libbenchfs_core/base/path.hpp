@@ -9,10 +9,10 @@
 namespace benchfs {
 
 /// The canonical form of `path`: "/" or "/a/b". A missing leading slash is supplied, repeated
-/// slashes and
-/// "." count as one, ".." is resolved by name and never leaves the root, a slash at the end is
-/// dropped. Errors: not_found (empty, as in POSIX), name_too_long (a component over 255 bytes or
-/// the whole, with its leading slash, over 4095), invalid (a NUL byte).
+/// slashes and "." count as one, a slash at the end is dropped. ".." stays, as what stands before it
+/// may be a symbolic link; only at the start, where it leads from the root to the root, it goes.
+/// Errors: not_found (empty, as in POSIX), name_too_long (a component over 255 bytes or the whole,
+/// with its leading slash, over 4095), invalid (a NUL byte).
 Result<std::string> canonical_path(std::string_view path);
 
 /// The components of a canonical path, views into it; none of "/".

@@ -41,7 +41,8 @@ namespace benchfs {
   X(no_data, 29, ENODATA, "no such attribute")                                         \
   /* Never seen by a caller of the C interface: the client answers them by itself. */  \
   X(stale_epoch, 30, ESTALE, "the slot map has changed")                               \
-  X(bad_session, 31, ESTALE, "the server does not know this session")
+  X(bad_session, 31, ESTALE, "the server does not know this session")                  \
+  X(being_removed, 32, EBUSY, "a directory is just being removed")
 
 enum class Errc : std::uint16_t {
 #define X(name, wire, err, text) name = wire,

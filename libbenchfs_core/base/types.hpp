@@ -22,6 +22,8 @@ inline constexpr std::uint64_t kChunkBytesDefault = 4ull << 20;
 inline constexpr std::uint64_t kFileBytesMax = (1ull << 62);
 inline constexpr std::uint32_t kNameBytesMax = 255;
 inline constexpr std::uint32_t kPathBytesMax = 4095;
+/// Target of a symbolic link: with a name it fits a message that is never announced.
+inline constexpr std::uint32_t kTargetBytesMax = 3840;
 
 constexpr InodeId make_inode(Slot home, std::uint64_t counter) {
   return (static_cast<std::uint64_t>(home) << 48) | (counter & 0xffff'ffff'ffffull);

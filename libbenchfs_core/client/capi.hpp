@@ -30,6 +30,12 @@ inline const OpenFile* file_of(const benchfs_file_t* file) {
 inline benchfs_file_t* handle_of(OpenFile* file) {
   return reinterpret_cast<benchfs_file_t*>(file);
 }
+inline OpenDirectory* directory_of(benchfs_dir_t* directory) {
+  return reinterpret_cast<OpenDirectory*>(directory);
+}
+inline benchfs_dir_t* handle_of(OpenDirectory* directory) {
+  return reinterpret_cast<benchfs_dir_t*>(directory);
+}
 
 /// Sets the calling thread's error text; returns -error.
 int set_error(int error, std::string text);
@@ -98,5 +104,35 @@ auto guarded(Body body) noexcept -> decltype(body()) {
 /// The canonical form of a caller's path; on failure sets the error and returns nothing.
 std::optional<std::string> take_path(const Client& client, const char* operation, const char* path,
                                      int& error);
+
+void fill_stat(struct benchfs_stat* st, const wire::Attributes& from);
+
+/// A call on a path, blocking.
+template <class Make>
+int on_path(benchfs_t* fs, const char* operation, const char* path, Make make) {
+  return guarded([&]() -> int {
+    Client& client = client_of(fs);
+    int error = 0;
+    auto canonical = take_path(client, operation, path, error);
+    if (!canonical) return error;
+    return static_cast<int>(
+        run(client, operation, *canonical, [&] { return make(client, *canonical); }));
+  });
+}
+
+/// The same, started as a request.
+template <class Make>
+int on_path_start(benchfs_t* fs, const char* operation, const char* path, Make make,
+                  benchfs_request_t** out) {
+  return guarded([&]() -> int {
+    Client& client = client_of(fs);
+    int error = 0;
+    auto canonical = take_path(client, operation, path, error);
+    if (!canonical) return error;
+    auto request = std::make_unique<Request>(client, operation, std::move(*canonical));
+    return start(
+        std::move(request), [&](Request& self) { return make(client, self.path); }, out);
+  });
+}
 
 }  // namespace benchfs::capi

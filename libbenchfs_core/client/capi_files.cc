@@ -64,58 +64,16 @@ Task<Outcome> open_into(Client* client, std::string path, OpenFlags flags, std::
   co_return 0;
 }
 
-void fill(struct benchfs_stat* st, const wire::Attributes& from) {
-  *st = {};
-  st->inode = from.inode;
-  st->size = from.size;
-  st->chunk_bytes = S_ISDIR(from.mode) ? 0 : from.chunk_bytes;
-  st->mode = from.mode;
-  st->nlink = from.nlink;
-  st->uid = from.uid;
-  st->gid = from.gid;
-  st->atime_ns = from.atime_ns;
-  st->mtime_ns = from.mtime_ns;
-  st->ctime_ns = from.ctime_ns;
-}
-
 Task<Outcome> stat_into(Client* client, std::string path, struct benchfs_stat* st) {
   BFS_CO_TRY(attributes, co_await client->stat(std::move(path)));
-  fill(st, attributes);
+  fill_stat(st, attributes);
   co_return 0;
 }
 
 Task<Outcome> fstat_into(Client* client, InodeId inode, struct benchfs_stat* st) {
   BFS_CO_TRY(attributes, co_await client->attributes(inode));
-  fill(st, attributes);
+  fill_stat(st, attributes);
   co_return 0;
-}
-
-/// A call on a path, blocking.
-template <class Make>
-int on_path(benchfs_t* fs, const char* operation, const char* path, Make make) {
-  return guarded([&]() -> int {
-    Client& client = client_of(fs);
-    int error = 0;
-    auto canonical = take_path(client, operation, path, error);
-    if (!canonical) return error;
-    return static_cast<int>(
-        run(client, operation, *canonical, [&] { return make(client, *canonical); }));
-  });
-}
-
-/// The same, started as a request.
-template <class Make>
-int on_path_start(benchfs_t* fs, const char* operation, const char* path, Make make,
-                  benchfs_request_t** out) {
-  return guarded([&]() -> int {
-    Client& client = client_of(fs);
-    int error = 0;
-    auto canonical = take_path(client, operation, path, error);
-    if (!canonical) return error;
-    auto request = std::make_unique<Request>(client, operation, std::move(*canonical));
-    return start(
-        std::move(request), [&](Request& self) { return make(client, self.path); }, out);
-  });
 }
 
 template <class Make>
@@ -153,6 +111,20 @@ int not_writable(const OpenFile* file, const char* operation) {
 }
 
 }  // namespace
+
+void capi::fill_stat(struct benchfs_stat* st, const wire::Attributes& from) {
+  *st = {};
+  st->inode = from.inode;
+  st->size = from.size;
+  st->chunk_bytes = S_ISDIR(from.mode) ? 0 : from.chunk_bytes;
+  st->mode = from.mode;
+  st->nlink = from.nlink;
+  st->uid = from.uid;
+  st->gid = from.gid;
+  st->atime_ns = from.atime_ns;
+  st->mtime_ns = from.mtime_ns;
+  st->ctime_ns = from.ctime_ns;
+}
 
 int benchfs_open(benchfs_t* fs, const char* path, int flags, std::uint32_t mode,
                  std::uint64_t chunk_bytes, benchfs_file_t** file) {

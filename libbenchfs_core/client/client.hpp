@@ -17,6 +17,7 @@
 #include "base/client_config.hpp"
 #include "base/secret.hpp"
 #include "benchfs.h"
+#include "client/directory.hpp"
 #include "client/file.hpp"
 #include "client/local_access.hpp"
 #include "client/staging.hpp"
@@ -79,7 +80,18 @@ class Client {
   Task<Outcome> close(OpenFile* file);
   Task<Outcome> unlink(std::string path);
   Task<Outcome> mkdir(std::string path, std::uint32_t mode);
-  Task<Result<wire::Attributes>> stat(std::string path);
+  Task<Outcome> rmdir(std::string path);
+  Task<Outcome> symlink(std::string target, std::string path);
+  /// invalid: not a symbolic link.
+  Task<Result<std::string>> read_link(std::string path);
+  /// follow: of what a symbolic link at the end of the path leads to, else of the link.
+  Task<Result<wire::Attributes>> stat(std::string path, bool follow = true);
+  /// `request`: all but the inode.
+  Task<Outcome> set_attributes(std::string path, bool follow, wire::SetAttributes::Request request);
+  Task<Result<OpenDirectory*>> open_directory(std::string path, bool attributes);
+  /// The next entry into `entry`: 1, or 0 at the end.
+  Task<Outcome> read_directory(OpenDirectory* directory, ListedEntry* entry);
+  void close_directory(OpenDirectory* directory);
   Task<Result<wire::Attributes>> attributes(InodeId inode);
   /// operation: of wire::SetSize. Pending sizes of this session's open files are merged before, or
   /// dropped with a truncate.
@@ -115,7 +127,7 @@ class Client {
   std::uint32_t rpc_bytes_max() const { return static_cast<std::uint32_t>(config_.rpc_bytes_max); }
   /// Data bytes of one batch of small pieces; the staging buffers have room for its table in front.
   std::uint32_t batch_bytes_max() const { return batch_bytes_max_; }
-  bool busy() const { return open_files_ > 0 || requests_ > 0; }
+  bool busy() const { return open_files_ > 0 || open_directories_ > 0 || requests_ > 0; }
   void request_started() {
     ++requests_;
     wake_progress();
@@ -136,7 +148,30 @@ class Client {
   void stop_progress();
   void wake_progress();
   void progress();
-  Task<Result<InodeId>> resolve_directory(std::string path);
+  /// A path on its way to its last name. Symbolic links are resolved here, since only the client
+  /// knows the directories that ".." leads back to.
+  struct Walk {
+    std::vector<InodeId> above{kRootInode};  ///< from the root to where it has come
+    std::vector<std::string> rest;           ///< names still to come, the next one last
+    std::string name;                        ///< the last name; empty: above.back() is meant
+    unsigned links = 0;
+    InodeId parent() const { return above.back(); }
+  };
+  static Walk walk_of(std::string_view path);
+  /// Goes on until only the last name is left, which is not looked up.
+  Task<Status> walk_to_last(Walk* walk);
+  /// Puts the target of the link `walk->name`, whose inode it is, in the place of that name.
+  Task<Status> follow(Walk* walk, InodeId link);
+  Task<Result<std::string>> target_of(InodeId link);
+  Task<Result<Answer<wire::Lookup>>> look_up(InodeId parent, std::string name);
+  /// A call to the server of an entry, with its name (and more) as payload; repeated with pauses
+  /// while a directory is just being removed.
+  template <wire::Message M>
+  Task<Result<Answer<M>>> call_entry(ServerIndex server, typename M::Request request,
+                                     std::string payload);
+  ServerIndex server_of(const Walk& walk) const;
+  Task<Status> fill(OpenDirectory* directory);
+  Task<Status> read_page(OpenDirectory* directory, std::size_t part);
   Task<Outcome> flush_sizes_of(InodeId inode);
   Task<Status> sync_server(ServerIndex server, InodeId inode, std::uint32_t flags);
 
@@ -163,6 +198,7 @@ class Client {
   /// Open files by inode: a size query merges the pending size of all of them.
   std::unordered_multimap<InodeId, OpenFile*> files_;
   std::size_t open_files_ = 0;
+  std::size_t open_directories_ = 0;
   std::size_t requests_ = 0;
   std::uint64_t lock_tokens_ = 0;
 };

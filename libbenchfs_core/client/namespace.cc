@@ -1,4 +1,5 @@
-// Namespace operations: path resolution, open, close, unlink, mkdir, stat, sizes, sync.
+// Namespace operations: open, close, unlink, mkdir, rmdir,
+// links, stat, sizes, sync.
 //
 // An entry (parent inode, name) lives on the owner of its slot, an inode at its home. Create and
 // stat of a file whose entry was not renamed are therefore one call beyond the lookup of its
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.hpp"
 #include "base/path.hpp"
 #include "client/client.hpp"
 #include "placement/slot_map.hpp"
@@ -19,37 +21,56 @@ std::span<const std::byte> bytes_of(std::string_view name) {
   return std::as_bytes(std::span{name.data(), name.size()});
 }
 
+constexpr std::int64_t kPauseMinNs = 500'000;
+constexpr std::int64_t kPauseMaxNs = 50'000'000;
+
 }  // namespace
 
-Task<Result<InodeId>> Client::resolve_directory(std::string path) {
-  InodeId directory = kRootInode;
-  for (const std::string_view name : path_components(path)) {
-    const ServerIndex server = map().owner(entry_slot(directory, name));
-    const wire::Lookup::Request request{directory};
-    BFS_CO_TRY(found, co_await caller_->call<wire::Lookup>(server, request, bytes_of(name)));
-    if (!S_ISDIR(found.body.type)) co_return fail(Errc::not_directory, 0, server);
-    directory = found.body.inode;
+ServerIndex Client::server_of(const Walk& walk) const {
+  return map().owner(entry_slot(walk.parent(), walk.name));
+}
+
+template <wire::Message M>
+Task<Result<Answer<M>>> Client::call_entry(ServerIndex server, typename M::Request request,
+                                           std::string payload) {
+  const std::int64_t give_up =
+      now_ns() + static_cast<std::int64_t>(config_.deadline_ms) * 1'000'000;
+  for (std::int64_t pause_ns = kPauseMinNs;; pause_ns = std::min(2 * pause_ns, kPauseMaxNs)) {
+    const auto answer = co_await caller_->call<M>(server, request, bytes_of(payload));
+    if (answer || answer.error().code != Errc::being_removed || now_ns() > give_up) {
+      co_return answer;
+    }
+    auto pause = loop_->sleep_ns(pause_ns);
+    co_await pause;
   }
-  co_return directory;
 }
 
 Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags, bool readable,
                                      bool writable, std::uint32_t mode, std::uint64_t chunk_bytes) {
-  if (path == "/") co_return fail(Errc::is_directory);
-  BFS_CO_TRY(parent, co_await resolve_directory(std::string(path_parent(path))));
-  const std::string_view name = path_name(path);
-  const ServerIndex server = map().owner(entry_slot(parent, name));
-  const wire::Open::Request request{parent, chunk_bytes, mode, wire_flags};
-  BFS_CO_TRY(opened, co_await caller_->call<wire::Open>(server, request, bytes_of(name)));
-  wire::Attributes found = opened.body.attributes;
-  if (opened.body.attributes_here == 0) {
-    BFS_CO_TRY(at_home, co_await attributes(found.inode));
-    found = at_home;
+  Walk walk = walk_of(path);
+  for (;;) {
+    BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
+    if (walk.name.empty()) co_return fail(Errc::is_directory);
+    const ServerIndex server = server_of(walk);
+    const wire::Open::Request request{walk.parent(), chunk_bytes, mode, wire_flags};
+    const auto opened = co_await call_entry<wire::Open>(server, request, walk.name);
+    if (!opened && opened.error().code == Errc::loop) {  // a symbolic link
+      BFS_CO_TRY(link, co_await look_up(walk.parent(), walk.name));
+      if (!S_ISLNK(link.body.type)) continue;  // not any more
+      BFS_CO_CHECK(followed, co_await follow(&walk, link.body.inode));
+      continue;
+    }
+    if (!opened) co_return std::unexpected(opened.error());
+    wire::Attributes found = opened->body.attributes;
+    if (opened->body.attributes_here == 0) {
+      BFS_CO_TRY(at_home, co_await attributes(found.inode));
+      found = at_home;
+    }
+    if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message, 0, server);
+    OpenFile* file = adopt(std::move(path), found.inode, found.chunk_bytes, readable, writable);
+    file->metadata_dirty = opened->body.created != 0 || (wire_flags & wire::Open::kTruncate) != 0;
+    co_return file;
   }
-  if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message, 0, server);
-  OpenFile* file = adopt(std::move(path), found.inode, found.chunk_bytes, readable, writable);
-  file->metadata_dirty = opened.body.created != 0 || (wire_flags & wire::Open::kTruncate) != 0;
-  co_return file;
 }
 
 OpenFile* Client::adopt(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable,
@@ -80,25 +101,61 @@ Task<Outcome> Client::close(OpenFile* file) {
 }
 
 Task<Outcome> Client::unlink(std::string path) {
-  if (path == "/") co_return fail(Errc::is_directory);
-  BFS_CO_TRY(parent, co_await resolve_directory(std::string(path_parent(path))));
-  const std::string_view name = path_name(path);
-  const ServerIndex server = map().owner(entry_slot(parent, name));
-  const wire::Unlink::Request request{parent};
-  BFS_CO_TRY(answer, co_await caller_->call<wire::Unlink>(server, request, bytes_of(name)));
+  Walk walk = walk_of(path);
+  BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
+  if (walk.name.empty()) co_return fail(Errc::is_directory);
+  const wire::Unlink::Request request{walk.parent()};
+  BFS_CO_TRY(answer, co_await call_entry<wire::Unlink>(server_of(walk), request, walk.name));
   static_cast<void>(answer);
   co_return 0;
 }
 
 Task<Outcome> Client::mkdir(std::string path, std::uint32_t mode) {
-  if (path == "/") co_return fail(Errc::exists);
-  BFS_CO_TRY(parent, co_await resolve_directory(std::string(path_parent(path))));
-  const std::string_view name = path_name(path);
-  const ServerIndex server = map().owner(entry_slot(parent, name));
-  const wire::Mkdir::Request request{parent, mode, 0};
-  BFS_CO_TRY(answer, co_await caller_->call<wire::Mkdir>(server, request, bytes_of(name)));
+  Walk walk = walk_of(path);
+  BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
+  if (walk.name.empty()) co_return fail(Errc::exists);
+  const wire::Mkdir::Request request{walk.parent(), mode, 0};
+  BFS_CO_TRY(answer, co_await call_entry<wire::Mkdir>(server_of(walk), request, walk.name));
   static_cast<void>(answer);
   co_return 0;
+}
+
+Task<Outcome> Client::rmdir(std::string path) {
+  Walk walk = walk_of(path);
+  BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
+  if (walk.name.empty()) {
+    // The root is in use for as long as the file system; what ends in ".." holds what was before
+    // it.
+    co_return fail(walk.above.size() == 1 ? Errc::busy : Errc::not_empty);
+  }
+  const wire::Rmdir::Request request{walk.parent()};
+  BFS_CO_TRY(answer, co_await call_entry<wire::Rmdir>(server_of(walk), request, walk.name));
+  static_cast<void>(answer);
+  co_return 0;
+}
+
+Task<Outcome> Client::symlink(std::string target, std::string path) {
+  if (target.empty()) co_return fail(Errc::not_found);
+  if (target.size() > kTargetBytesMax) co_return fail(Errc::name_too_long);
+  Walk walk = walk_of(path);
+  BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
+  if (walk.name.empty()) co_return fail(Errc::exists);
+  const wire::Symlink::Request request{walk.parent(), static_cast<std::uint32_t>(walk.name.size()),
+                                       0};
+  const std::string names = walk.name + target;
+  BFS_CO_TRY(answer, co_await call_entry<wire::Symlink>(server_of(walk), request, names));
+  static_cast<void>(answer);
+  co_return 0;
+}
+
+Task<Result<std::string>> Client::read_link(std::string path) {
+  Walk walk = walk_of(path);
+  BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
+  if (walk.name.empty()) co_return fail(Errc::invalid);
+  BFS_CO_TRY(found, co_await look_up(walk.parent(), walk.name));
+  if (!S_ISLNK(found.body.type)) co_return fail(Errc::invalid);
+  const Result<std::string> target = co_await target_of(found.body.inode);
+  co_return target;
 }
 
 Task<Result<wire::Attributes>> Client::attributes(InodeId inode) {
@@ -109,22 +166,39 @@ Task<Result<wire::Attributes>> Client::attributes(InodeId inode) {
   co_return answer.body.attributes;
 }
 
-Task<Result<wire::Attributes>> Client::stat(std::string path) {
-  if (path == "/") {
-    const Result<wire::Attributes> root = co_await attributes(kRootInode);
-    co_return root;
+Task<Result<wire::Attributes>> Client::stat(std::string path, bool follow_last) {
+  Walk walk = walk_of(path);
+  for (;;) {
+    BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
+    if (walk.name.empty()) {
+      const Result<wire::Attributes> directory = co_await attributes(walk.parent());
+      co_return directory;
+    }
+    BFS_CO_TRY(found, co_await look_up(walk.parent(), walk.name));
+    if (follow_last && S_ISLNK(found.body.type)) {
+      BFS_CO_CHECK(followed, co_await follow(&walk, found.body.inode));
+      continue;
+    }
+    // A size that this session has not merged yet makes the answer's out of date.
+    if (found.body.attributes_here != 0 && !files_.contains(found.body.inode)) {
+      co_return found.body.attributes;
+    }
+    const Result<wire::Attributes> at_home = co_await attributes(found.body.inode);
+    co_return at_home;
   }
-  BFS_CO_TRY(parent, co_await resolve_directory(std::string(path_parent(path))));
-  const std::string_view name = path_name(path);
-  const ServerIndex server = map().owner(entry_slot(parent, name));
-  const wire::Lookup::Request request{parent};
-  BFS_CO_TRY(found, co_await caller_->call<wire::Lookup>(server, request, bytes_of(name)));
-  // A size that this session has not merged yet makes the answer's out of date.
-  if (found.body.attributes_here != 0 && !files_.contains(found.body.inode)) {
-    co_return found.body.attributes;
-  }
-  const Result<wire::Attributes> at_home = co_await attributes(found.body.inode);
-  co_return at_home;
+}
+
+Task<Outcome> Client::set_attributes(std::string path, bool follow_last,
+                                     wire::SetAttributes::Request request) {
+  BFS_CO_TRY(found, co_await stat(std::move(path), follow_last));
+  // What was written before must not change the times after them.
+  BFS_CO_TRY(flushed, co_await flush_sizes_of(found.inode));
+  static_cast<void>(flushed);
+  request.inode = found.inode;
+  const ServerIndex home = map().home(found.inode);
+  BFS_CO_TRY(answer, co_await caller_->call<wire::SetAttributes>(home, request));
+  static_cast<void>(answer);
+  co_return 0;
 }
 
 Task<Outcome> Client::flush_size(OpenFile* file) {

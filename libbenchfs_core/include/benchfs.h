@@ -12,8 +12,14 @@
  *             per session); different sessions are independent.
  * Units       Offsets, sizes and lengths are bytes; times are nanoseconds since the epoch.
  * Paths       Absolute within the file system. A missing leading slash is supplied, repeated slashes
- *             and "." count as one, ".." is resolved by name and never leaves the root. A component is
- *             at most 255 bytes, a path at most 4095.
+ *             and "." count as one, a slash at the end is dropped, ".." never leaves the root. A
+ *             component is at most 255 bytes, a path at most 4095. Symbolic links are followed wherever
+ *             they stand, at most 40 in one path (-ELOOP); at the end of a path they are not by the
+ *             calls that remove, make or read a link, as their text says. A call on a path can give
+ *             -ENOENT, -ENOTDIR (something on the way is no directory), -ENAMETOOLONG and -ELOOP.
+ * Permissions A file system belongs to one user, as whom every session acts. Modes, owners and groups
+ *             are kept and shown; they do not keep that user from anything. A `mode` that a call takes
+ *             is used as it is: the umask is the caller's affair.
  * Visibility  When a write returns, its bytes are seen by every later read of every client. They are on
  *             the device only after benchfs_sync(). A file's size as others see it includes a write at
  *             the latest after the writer's benchfs_sync(), benchfs_close() or size query.
@@ -42,6 +48,8 @@ extern "C" {
 typedef struct benchfs_fs benchfs_t;
 /* One open file of one session. */
 typedef struct benchfs_file benchfs_file_t;
+/* One directory that is being listed. */
+typedef struct benchfs_dir benchfs_dir_t;
 /* One nonblocking operation in flight. */
 typedef struct benchfs_request benchfs_request_t;
 
@@ -56,7 +64,7 @@ typedef struct benchfs_request benchfs_request_t;
  * the job's secret), -EINVAL (a bad setting), -EHOSTUNREACH. */
 BENCHFS_API int benchfs_connect(const char *cluster, benchfs_t **fs);
 
-/* Close a session. Every file must be closed and every request completed: else -EBUSY and nothing
+/* Close a session. Every file and directory must be closed and every request completed: else -EBUSY and nothing
  * happens. */
 BENCHFS_API int benchfs_disconnect(benchfs_t *fs);
 
@@ -72,12 +80,12 @@ struct benchfs_stat {
     uint64_t inode;        /* unique in the cluster, never reused */
     uint64_t size;         /* bytes */
     uint64_t chunk_bytes;  /* striping unit; 0 for directories */
-    uint32_t mode;         /* S_IFREG or S_IFDIR, and permissions */
-    uint32_t nlink;
+    uint32_t mode;         /* S_IFREG, S_IFDIR or S_IFLNK, and permissions */
+    uint32_t nlink;        /* 2 of every directory */
     uint32_t uid;
     uint32_t gid;
-    int64_t atime_ns;
-    int64_t mtime_ns;
+    int64_t atime_ns;      /* not changed by reads */
+    int64_t mtime_ns;      /* of a directory: not changed by its entries */
     int64_t ctime_ns;
 };
 
@@ -100,9 +108,14 @@ BENCHFS_API int benchfs_export(benchfs_file_t *file, void *handle, size_t capaci
 BENCHFS_API int benchfs_import(benchfs_t *fs, const void *handle, size_t bytes, int flags,
                                benchfs_file_t **file);
 
+/* Remove a file, or a symbolic link itself. -EISDIR: a directory, see benchfs_rmdir. What other
+ * sessions have open of it is gone too. */
 BENCHFS_API int benchfs_unlink(benchfs_t *fs, const char *path);
+/* -EEXIST: there is something of that name. */
 BENCHFS_API int benchfs_mkdir(benchfs_t *fs, const char *path, uint32_t mode);
+/* Attributes of what `path` leads to; benchfs_lstat: of a symbolic link itself. */
 BENCHFS_API int benchfs_stat(benchfs_t *fs, const char *path, struct benchfs_stat *st);
+BENCHFS_API int benchfs_lstat(benchfs_t *fs, const char *path, struct benchfs_stat *st);
 BENCHFS_API int benchfs_fstat(benchfs_file_t *file, struct benchfs_stat *st);
 BENCHFS_API int benchfs_truncate(benchfs_t *fs, const char *path, uint64_t size);
 BENCHFS_API int benchfs_ftruncate(benchfs_file_t *file, uint64_t size);
@@ -118,6 +131,60 @@ BENCHFS_API int benchfs_flush_size(benchfs_file_t *file);
 BENCHFS_API const char *benchfs_path(const benchfs_file_t *file);
 BENCHFS_API benchfs_t *benchfs_session(const benchfs_file_t *file);
 BENCHFS_API uint64_t benchfs_chunk_bytes(const benchfs_file_t *file);
+
+/* ---- directories, links, attributes ---------------------------------------------------------- */
+
+/* Remove an empty directory. All servers are asked, as each may have entries of it. Errors: -ENOTEMPTY;
+ * -ENOTDIR (also for a symbolic link); -EBUSY for the root, or while it is being removed by another
+ * call; -EHOSTUNREACH if any server is: then the directory stays. */
+BENCHFS_API int benchfs_rmdir(benchfs_t *fs, const char *path);
+
+/* List a directory:
+ *     benchfs_dir_t *dir;
+ *     struct benchfs_dirent entry;
+ *     int got = benchfs_opendir(fs, "/d", 0, &dir);
+ *     if (got == 0) {
+ *         while ((got = benchfs_readdir(dir, &entry)) == 1) puts(entry.name);
+ *         benchfs_closedir(dir);
+ *     }
+ * benchfs_readdir gives 1 and the next entry, 0 at the end, or a negative errno, after which it can be
+ * called again and goes on. Entries come in no order, without "." and "..". One that exists from
+ * benchfs_opendir to the end is given exactly once, whatever is made and removed meanwhile; one that is
+ * made or removed meanwhile is given once or not at all. Memory: at most 16 pages of 32 KiB. */
+struct benchfs_dirent {
+    uint64_t inode;
+    uint32_t type;     /* S_IFREG, S_IFDIR or S_IFLNK */
+    uint32_t has_stat; /* 1: `stat` is filled; 0: not asked for, or it was removed in between */
+    struct benchfs_stat stat; /* of a symbolic link: of itself */
+    char name[256];
+};
+/* Give the attributes with the entries. */
+#define BENCHFS_DIR_STAT 1
+/* `flags`: 0 or BENCHFS_DIR_STAT. Errors: -ENOTDIR, -ENOENT. */
+BENCHFS_API int benchfs_opendir(benchfs_t *fs, const char *path, int flags, benchfs_dir_t **directory);
+BENCHFS_API int benchfs_readdir(benchfs_dir_t *directory, struct benchfs_dirent *entry);
+/* Frees `directory`. */
+BENCHFS_API int benchfs_closedir(benchfs_dir_t *directory);
+
+/* Make a symbolic link `path` to `target`: 1 to 3840 bytes (-ENOENT, -ENAMETOOLONG) that are not looked
+ * at until the link is followed. -EEXIST: there is something of that name. */
+BENCHFS_API int benchfs_symlink(benchfs_t *fs, const char *target, const char *path);
+/* The target of the symbolic link `path`, not terminated by a zero: bytes put into `target`, at most
+ * `capacity`. -EINVAL: it is not a symbolic link. */
+BENCHFS_API int64_t benchfs_readlink(benchfs_t *fs, const char *path, char *target, size_t capacity);
+
+/* For `flags` of the calls that take it: change a symbolic link itself. */
+#define BENCHFS_NOFOLLOW 1
+/* Every change of attributes sets the change time (ctime) to now. */
+BENCHFS_API int benchfs_chmod(benchfs_t *fs, const char *path, uint32_t mode);
+/* UINT32_MAX: unchanged. -EPERM: another owner, or a group of which the user is no member. */
+BENCHFS_API int benchfs_chown(benchfs_t *fs, const char *path, uint32_t uid, uint32_t gid, int flags);
+/* Set access and modification time. Writes of this session on open files count as made before it; those
+ * of other sessions when they tell the file's size, at the latest when they close it. */
+#define BENCHFS_TIME_NOW INT64_MAX  /* by the clock of the file's home server */
+#define BENCHFS_TIME_OMIT INT64_MIN /* unchanged */
+BENCHFS_API int benchfs_utimens(benchfs_t *fs, const char *path, int64_t atime_ns, int64_t mtime_ns,
+                                int flags);
 
 /* ---- data ------------------------------------------------------------------------------------ */
 

@@ -95,7 +95,7 @@ struct Lookup {
   };
   struct Reply {
     std::uint64_t inode;
-    std::uint32_t type;  ///< S_IFREG or S_IFDIR
+    std::uint32_t type;  ///< S_IFREG, S_IFDIR or S_IFLNK
     std::uint32_t
         attributes_here;  ///< 1: `attributes` is filled, the entry's server is the home too
     Attributes attributes;
@@ -103,7 +103,8 @@ struct Lookup {
 };
 /// Creates a regular file, or finds the one that is there. The entry's server makes the inode, with
 /// the entry's slot as its home slot. Error: is_directory, exists (with exclusive), not_found (with
-/// !create).
+/// !create), being_removed (ask again: the parent may be going), loop (it is a symbolic link, which
+/// the caller has to follow).
 struct Open {
   static constexpr std::uint16_t kId = 11;
   static constexpr const char* kName = "open";
@@ -136,7 +137,8 @@ struct Mkdir {
     Attributes attributes;
   };
 };
-/// Removes a file's entry and, with its last link, the inode and its data on every server.
+/// Removes the entry of a file or symbolic link and, with its last link, the inode and its data on
+/// every server.
 struct Unlink {
   static constexpr std::uint16_t kId = 13;
   static constexpr const char* kName = "unlink";
@@ -146,6 +148,68 @@ struct Unlink {
     std::uint64_t parent;
   };
   using Reply = Empty;
+};
+
+/// Entries of a directory that this server has, in the order of their names' bytes, from the first
+/// one after the name in the payload on (no payload: from the start). An entry that exists all the
+/// while is told once, whatever else comes and goes. Reply payload: the entries, each a
+/// DirectoryEntry, its attributes if they are here and wanted, its name, and zeros up to a multiple
+/// of 8 bytes.
+struct ReadDirectory {
+  static constexpr std::uint16_t kId = 14;
+  static constexpr const char* kName = "read_directory";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = kNameBytesMax;
+  static constexpr std::uint32_t kAttributes = 1;
+  struct Request {
+    std::uint64_t parent;
+    std::uint32_t bytes_max;  ///< of the reply's payload, at least kDirectoryEntryMax
+    std::uint32_t flags;
+  };
+  struct Reply {
+    std::uint32_t entries;
+    std::uint32_t bytes;  ///< of the payload
+    std::uint32_t more;   ///< 1: go on after the last name; 0: there are no more here
+    std::uint32_t zero;
+  };
+};
+struct DirectoryEntry {
+  std::uint64_t inode;
+  std::uint32_t type;
+  std::uint16_t name_bytes;
+  std::uint16_t attributes_here;  ///< 1: Attributes follow, then the name; 0: the name follows
+};
+static_assert(sizeof(DirectoryEntry) == 16);
+inline constexpr std::uint32_t kDirectoryEntryMax =
+    sizeof(DirectoryEntry) + sizeof(Attributes) + 256;
+inline constexpr std::uint32_t kDirectoryPageMax = 64u << 10;
+
+/// Removes an empty directory. The server of its entry has all servers refuse new entries below it
+/// (MarkDirectory) before it decides. Error: not_directory, not_empty, unreachable (of any server).
+struct Rmdir {
+  static constexpr std::uint16_t kId = 15;
+  static constexpr const char* kName = "rmdir";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kNameBytesMax;
+  struct Request {
+    std::uint64_t parent;
+  };
+  using Reply = Empty;
+};
+/// Makes a symbolic link. Payload: the entry's name, then the link's target.
+struct Symlink {
+  static constexpr std::uint16_t kId = 16;
+  static constexpr const char* kName = "symlink";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kNameBytesMax + kTargetBytesMax;
+  struct Request {
+    std::uint64_t parent;
+    std::uint32_t name_bytes;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    Attributes attributes;
+  };
 };
 
 // ---- inodes, at their home (30 to 49) ----
@@ -180,6 +244,58 @@ struct SetSize {
   struct Reply {
     Attributes attributes;
   };
+};
+
+/// Changes the attributes that `which` names, and marks the change time.
+struct SetAttributes {
+  static constexpr std::uint16_t kId = 32;
+  static constexpr const char* kName = "set_attributes";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kMode = 1, kUid = 2, kGid = 4, kAtime = 8, kMtime = 16;
+  static constexpr std::uint32_t kAtimeNow = 32, kMtimeNow = 64;  ///< by the server's clock
+  struct Request {
+    std::uint64_t inode;
+    std::uint32_t which;
+    std::uint32_t mode;  ///< permissions alone
+    std::uint32_t uid, gid;
+    std::int64_t atime_ns, mtime_ns;
+  };
+  struct Reply {
+    Attributes attributes;
+  };
+};
+/// Reply payload: the target of a symbolic link. Error: invalid if the inode is none.
+struct ReadLink {
+  static constexpr std::uint16_t kId = 33;
+  static constexpr const char* kName = "read_link";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    std::uint64_t inode;
+  };
+  struct Reply {
+    std::uint32_t bytes;
+    std::uint32_t zero;
+  };
+};
+/// From the server of a directory's entry to every server, while it removes the directory. close:
+/// no new entries below it from now on, until the mark is ended by release (it stays) or removed
+/// (it is gone). Error: not_empty, being_removed (by another removal), canceled (its release was
+/// faster).
+struct MarkDirectory {
+  static constexpr std::uint16_t kId = 34;
+  static constexpr const char* kName = "mark_directory";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kClose = 1, kRelease = 2, kRemoved = 3;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t token;  ///< random, of one removal
+    std::uint32_t operation;
+    std::uint32_t zero;
+  };
+  using Reply = Empty;
 };
 
 // ---- data (50 to 69) ----
@@ -338,9 +454,9 @@ struct ServerStatus {
   };
 };
 
-using All =
-    List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, GetAttributes, SetSize, Read,
-         Write, Sync, DropData, MarkSpread, Lock, Unlock, SharedPointer, ServerStatus>;
+using All = List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, ReadDirectory, Rmdir,
+                 Symlink, GetAttributes, SetSize, SetAttributes, ReadLink, MarkDirectory, Read,
+                 Write, Sync, DropData, MarkSpread, Lock, Unlock, SharedPointer, ServerStatus>;
 
 /// Bytes of the largest request or reply body.
 inline constexpr std::size_t kBodyMax = [] {

@@ -89,6 +89,9 @@ void MetaStore::update_inode(const Inode& inode) {
 void MetaStore::remove_inode(const Inode& inode) {
   touch();
   if (S_ISREG(inode.attributes.mode)) --files_change_;
+  if (S_ISLNK(inode.attributes.mode)) {
+    database_->remove(database_->inode, records::Key::target(inode.attributes.inode).view());
+  }
   database_->remove(database_->inode, records::Key::inode(inode.attributes.inode).view());
 }
 

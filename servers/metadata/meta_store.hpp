@@ -4,13 +4,17 @@
 //   column family  key                              value
 //   dentry         parent inode (big-endian), name  EntryRecord
 //   inode          inode (big-endian)               InodeRecord
+//                  inode (big-endian), "t"          target of a symbolic link
 //   system         "format"                         u32: version of all of this
 //                  "counter"                        u64: inode numbers below it may have been given
-//                  out "files"                          u64: regular files "drop" number
-//                  (big-endian)       DropRecord: data that must still be dropped
+//                  "files"                          u64: regular files
+//                  "drop", number (big-endian)      DropRecord: data that must still be dropped
+//                  "mark", inode (big-endian)       MarkRecord: a directory closed or removed
+//                  "rmdir", token (big-endian)      RemovalRecord: a removal not known everywhere
 // Values are little-endian, with a version of their own.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,7 +31,7 @@ namespace benchfs {
 /// What a name stands for.
 struct Entry {
   InodeId inode = 0;
-  std::uint32_t type = 0;  ///< S_IFREG or S_IFDIR
+  std::uint32_t type = 0;  ///< S_IFREG, S_IFDIR or S_IFLNK
 };
 
 struct Inode {
@@ -43,6 +47,23 @@ struct DropIntent {
   std::uint64_t size = 0;  ///< data at and beyond it goes
   bool remove = false;     ///< all of it goes
   bool spread = false;     ///< not only here
+};
+
+/// What this server knows of a directory that is or was being removed, kept over a crash; see
+/// removals.hpp.
+struct DirectoryMark {
+  enum class State : std::uint32_t { closed = 1, released = 2, removed = 3 };
+  InodeId inode = 0;
+  std::uint64_t token = 0;
+  State state = State::closed;
+  std::int64_t since_ns = 0;  ///< wall clock
+};
+/// A removal whose directory's entry is (was) here, and which not all servers have heard the end
+/// of.
+struct RemovalIntent {
+  std::uint64_t token = 0;
+  InodeId inode = 0;
+  DirectoryMark::State state = DirectoryMark::State::closed;
 };
 
 /// Single-threaded. Changes are begun by calls that return at once and are in the batch of this
@@ -64,13 +85,25 @@ class MetaStore {
   // ---- reads, changes of this turn included. Errors: not_found, io ----
   Result<Entry> entry(InodeId parent, std::string_view name) const;
   Result<Inode> inode(InodeId inode) const;
+  /// Of a symbolic link.
+  Result<std::string> target(InodeId inode) const;
+  /// Calls `visit` for the entries of `parent` that are here, in the order of their names' bytes,
+  /// from the first one after `after` on, until it returns false.
+  Status entries(InodeId parent, std::string_view after,
+                 const std::function<bool(std::string_view name, Entry entry)>& visit) const;
 
   // ---- changes ----
   void put_entry(InodeId parent, std::string_view name, Entry entry);
   void remove_entry(InodeId parent, std::string_view name);
   void create_inode(const Inode& inode);
   void update_inode(const Inode& inode);
+  /// With the target, if it is a symbolic link.
   void remove_inode(const Inode& inode);
+  void put_target(InodeId inode, std::string_view target);
+  void put_mark(const DirectoryMark& mark);
+  void remove_mark(InodeId inode);
+  void put_removal(const RemovalIntent& intent);
+  void remove_removal(std::uint64_t token);
   /// Records that data must go; to be carried out once committed. Gives the intent its number.
   DropIntent add_drop(DropIntent intent);
   /// It is done. That of a remove goes with the next batch, whenever that is: to remove twice does
@@ -101,6 +134,8 @@ class MetaStore {
   std::uint64_t files() const { return files_; }
   /// Intents that are not finished, oldest first.
   Result<std::vector<DropIntent>> drops() const;
+  Result<std::vector<DirectoryMark>> marks() const;
+  Result<std::vector<RemovalIntent>> removals() const;
   /// Writes and syncs what is pending, waits for what runs, and closes the database.
   Task<Status> close();
 

@@ -7,47 +7,13 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "metadata/new_inode.hpp"
 
 namespace benchfs {
-namespace {
 
-constexpr std::uint32_t kPermissionBits = 07777;
-
-Status check_name(std::string_view name) {
-  if (name.size() > kNameBytesMax) return fail(Errc::name_too_long);
-  if (name.empty() || name == "." || name == "..") return fail(Errc::invalid);
-  if (name.find('/') != name.npos || name.find('\0') != name.npos) return fail(Errc::invalid);
-  return {};
-}
-
-Inode new_inode(InodeId number, std::uint32_t mode, std::uint64_t chunk_bytes,
-                Namespace::Owner owner) {
-  const std::int64_t now = wall_ns();
-  Inode inode;
-  inode.attributes = {.inode = number,
-                      .size = 0,
-                      .chunk_bytes = chunk_bytes,
-                      .mode = mode,
-                      .nlink = S_ISDIR(mode) ? 2u : 1u,
-                      .uid = owner.uid,
-                      .gid = owner.gid,
-                      .atime_ns = now,
-                      .mtime_ns = now,
-                      .ctime_ns = now};
-  return inode;
-}
-
-/// The inode of an entry must be there: its absence is not the caller's not_found.
-Error inconsistent(InodeId inode, Error error) {
-  if (error.code != Errc::not_found) return error;
-  log_error("the metadata has an entry for inode {:x}, but not the inode", inode);
-  return Error{Errc::io, EIO};
-}
-
-}  // namespace
-
-Namespace::Namespace(MetaStore& store, DropQueue& drops, const SlotMap& map, Options options)
-    : store_(store), drops_(drops), map_(map), options_(options) {
+Namespace::Namespace(MetaStore& store, DropQueue& drops, Removals& removals, const SlotMap& map,
+                     Options options)
+    : store_(store), drops_(drops), removals_(removals), map_(map), options_(std::move(options)) {
   BFS_ASSERT(valid_chunk_bytes(options_.default_chunk_bytes));
 }
 
@@ -62,6 +28,8 @@ Task<Status> Namespace::start(Owner owner) {
       BFS_CO_CHECK(written, co_await writing);
     }
   }
+  auto removing = removals_.start();
+  BFS_CO_CHECK(marked, co_await removing);
   const auto left = store_.drops();
   if (!left) co_return std::unexpected(left.error());
   if (!left->empty()) log_info("{} drops of the last run are to be finished", left->size());
@@ -88,6 +56,7 @@ Status Namespace::check_entry(InodeId parent, std::string_view name) const {
 }
 
 Status Namespace::check_parent(InodeId parent) const {
+  BFS_CHECK(open, removals_.check_open(parent));
   if (!owns(parent)) return {};
   BFS_TRY(inode, store_.inode(parent));
   if (!S_ISDIR(inode.attributes.mode)) return fail(Errc::not_directory);
@@ -165,6 +134,7 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
 
 Task<Result<wire::Open::Reply>> Namespace::open_existing(Entry entry, std::uint32_t flags) {
   if (S_ISDIR(entry.type)) co_return fail(Errc::is_directory);
+  if (S_ISLNK(entry.type)) co_return fail(Errc::loop);
   wire::Open::Reply reply{};
   reply.attributes.inode = entry.inode;
   if (!owns(entry.inode)) co_return reply;  // the client asks its home, for a truncate too
@@ -222,6 +192,10 @@ Task<Status> Namespace::unlink(InodeId parent, std::string_view name) {
   if (!inode) co_return std::unexpected(inconsistent(entry->inode, inode.error()));
   store_.remove_entry(parent, name);
   store_.remove_inode(*inode);
+  if (S_ISLNK(entry->type)) {
+    auto writing = store_.committed();
+    co_return co_await writing;
+  }
   const DropIntent intent =
       store_.add_drop({.inode = entry->inode, .size = 0, .remove = true, .spread = inode->spread});
   auto writing = store_.committed();
@@ -284,6 +258,7 @@ Task<Result<wire::SetSize::Reply>> Namespace::set_size(wire::SetSize::Request re
   if (!inode) co_return std::unexpected(inode.error());
   wire::Attributes& attributes = inode->attributes;
   if (S_ISDIR(attributes.mode)) co_return fail(Errc::is_directory);
+  if (!S_ISREG(attributes.mode)) co_return fail(Errc::invalid);
   // A merge tells of a write, which marks the times whatever the size (POSIX write()); an extend
   // that does not lengthen the file changes nothing.
   const bool grows = request.size > attributes.size;
@@ -305,6 +280,7 @@ Task<Result<wire::Attributes>> Namespace::truncate(InodeId number, std::uint64_t
   auto inode = store_.inode(number);
   if (!inode) co_return std::unexpected(inode.error());
   if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::is_directory);
+  if (!S_ISREG(inode->attributes.mode)) co_return fail(Errc::invalid);
   inode->attributes.size = size;
   inode->attributes.mtime_ns = inode->attributes.ctime_ns = wall_ns();
   store_.update_inode(*inode);

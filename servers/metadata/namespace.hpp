@@ -6,18 +6,23 @@
 // answered that is not written.
 //
 // Whether the parent directory exists is checked where the parent's home is this server; elsewhere
-// the client has just resolved it, and an entry made under a directory that is being removed at
-// that moment is what the removal of directories has to deal with (it first makes all servers
-// refuse new entries). The times of a parent directory do not change with its entries.
+// the client has just resolved it, and one that was removed since, or is being removed, is known
+// from its mark (removals.hpp). The times of a parent directory do not change with its entries.
+//
+// Permissions: sessions have the identity of the job's one user, who owns every file. Modes and
+// owners are kept and shown; a mode does not keep the owner from anything.
 #pragma once
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "metadata/drop_queue.hpp"
 #include "metadata/meta_store.hpp"
+#include "metadata/removals.hpp"
 #include "placement/slot_map.hpp"
 #include "wire/messages.hpp"
 
@@ -31,14 +36,22 @@ class Namespace {
   struct Options {
     ServerIndex self = 0;
     std::uint64_t default_chunk_bytes = kChunkBytesDefault;
+    std::vector<std::uint32_t> groups;  ///< of the job's user, to which files may be given
   };
-  /// Whose files are made.
+  /// Whose files are made, and who asks.
   struct Owner {
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
   };
 
-  Namespace(MetaStore& store, DropQueue& drops, const SlotMap& map, Options options);
+  /// A page of a directory, as wire::ReadDirectory has it.
+  struct Page {
+    wire::ReadDirectory::Reply reply{};
+    std::vector<std::byte> entries;
+  };
+
+  Namespace(MetaStore& store, DropQueue& drops, Removals& removals, const SlotMap& map,
+            Options options);
   Namespace(const Namespace&) = delete;
   Namespace& operator=(const Namespace&) = delete;
 
@@ -48,15 +61,32 @@ class Namespace {
 
   /// not_found.
   Task<Result<wire::Lookup::Reply>> lookup(InodeId parent, std::string_view name);
-  /// not_found, exists, is_directory; invalid: chunk size; not_found, not_directory of the parent.
+  /// not_found, exists, is_directory, loop (a symbolic link); invalid: chunk size; not_found,
+  /// not_directory, being_removed of the parent.
   Task<Result<wire::Open::Reply>> open(wire::Open::Request request, std::string_view name,
                                        Owner owner);
-  /// exists; not_found, not_directory of the parent.
+  /// exists; not_found, not_directory, being_removed of the parent.
   Task<Result<wire::Mkdir::Reply>> make_directory(wire::Mkdir::Request request,
                                                   std::string_view name, Owner owner);
   /// not_found, is_directory. The data goes in the background.
   Task<Status> unlink(InodeId parent, std::string_view name);
 
+  /// `names`: the link's name and then its target, as in wire::Symlink. exists; invalid;
+  /// name_too_long; not_found: no target; not_found, not_directory, being_removed of the parent.
+  Task<Result<wire::Symlink::Reply>> make_link(wire::Symlink::Request request,
+                                               std::string_view names, Owner owner);
+  /// not_found, not_directory, not_empty, being_removed, errors of other servers.
+  Task<Status> remove_directory(InodeId parent, std::string_view name);
+  /// invalid: bytes_max. not_found, not_directory where the directory's home is here; else a
+  /// directory that is not there has no entries.
+  Task<Result<Page>> read_directory(wire::ReadDirectory::Request request, std::string_view after);
+
+  /// not_found, invalid: not a symbolic link.
+  Task<Result<std::string>> read_link(InodeId inode);
+  /// not_found; not_permitted: not the owner, or a new owner that only root may set; not_supported:
+  /// mode of a symbolic link.
+  Task<Result<wire::SetAttributes::Reply>> set_attributes(wire::SetAttributes::Request request,
+                                                          Owner owner);
   /// not_found.
   Task<Result<wire::GetAttributes::Reply>> attributes(InodeId inode);
   /// not_found, is_directory, too_big. A truncate returns when all servers have dropped the data,
@@ -76,6 +106,9 @@ class Namespace {
     WaitQueue changed;
   };
 
+  Status change_owner(const wire::SetAttributes::Request& request, Owner owner,
+                      wire::Attributes& attributes) const;
+  Result<Page> list(wire::ReadDirectory::Request request, std::string_view after) const;
   Status check_entry(InodeId parent, std::string_view name) const;
   Status check_parent(InodeId parent) const;
   bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
@@ -87,6 +120,7 @@ class Namespace {
 
   MetaStore& store_;
   DropQueue& drops_;
+  Removals& removals_;
   const SlotMap& map_;
   Options options_;
   std::unordered_map<InodeId, std::shared_ptr<Truncation>> truncations_;

@@ -33,6 +33,12 @@ void NamespaceService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::Open>(*this, &NamespaceService::open);
   dispatcher.add<wire::Mkdir>(*this, &NamespaceService::mkdir);
   dispatcher.add<wire::Unlink>(*this, &NamespaceService::unlink);
+  dispatcher.add<wire::ReadDirectory>(*this, &NamespaceService::read_directory);
+  dispatcher.add<wire::Rmdir>(*this, &NamespaceService::rmdir);
+  dispatcher.add<wire::Symlink>(*this, &NamespaceService::symlink);
+  dispatcher.add<wire::SetAttributes>(*this, &NamespaceService::set_attributes);
+  dispatcher.add<wire::ReadLink>(*this, &NamespaceService::read_link);
+  dispatcher.add<wire::MarkDirectory>(*this, &NamespaceService::mark_directory);
   dispatcher.add<wire::GetAttributes>(*this, &NamespaceService::get_attributes);
   dispatcher.add<wire::SetSize>(*this, &NamespaceService::set_size);
   dispatcher.add<wire::MarkSpread>(*this, &NamespaceService::mark_spread);
@@ -64,6 +70,59 @@ Task<void> NamespaceService::unlink(Incoming incoming) {
   auto task = names_.unlink(request.parent, incoming.name());
   const auto result = co_await task;
   co_await answer_empty<wire::Unlink>(incoming, result);
+}
+
+Task<void> NamespaceService::read_directory(Incoming incoming) {
+  const auto request = incoming.body<wire::ReadDirectory>();
+  auto task = names_.read_directory(request, incoming.name());
+  const auto page = co_await task;
+  if (page) {
+    const std::span<const std::byte> entries(page->entries);
+    co_await incoming.reply<wire::ReadDirectory>(page->reply, entries);
+  } else {
+    co_await incoming.fail(page.error().code);
+  }
+}
+
+Task<void> NamespaceService::rmdir(Incoming incoming) {
+  const auto request = incoming.body<wire::Rmdir>();
+  auto task = names_.remove_directory(request.parent, incoming.name());
+  const auto result = co_await task;
+  co_await answer_empty<wire::Rmdir>(incoming, result);
+}
+
+Task<void> NamespaceService::symlink(Incoming incoming) {
+  const auto request = incoming.body<wire::Symlink>();
+  auto task = names_.make_link(request, incoming.name(), owner_of(incoming));
+  const auto result = co_await task;
+  co_await answer<wire::Symlink>(incoming, result);
+}
+
+Task<void> NamespaceService::set_attributes(Incoming incoming) {
+  const auto request = incoming.body<wire::SetAttributes>();
+  auto task = names_.set_attributes(request, owner_of(incoming));
+  const auto result = co_await task;
+  co_await answer<wire::SetAttributes>(incoming, result);
+}
+
+Task<void> NamespaceService::read_link(Incoming incoming) {
+  const auto request = incoming.body<wire::ReadLink>();
+  auto task = names_.read_link(request.inode);
+  const auto target = co_await task;
+  if (target) {
+    const wire::ReadLink::Reply reply{static_cast<std::uint32_t>(target->size()), 0};
+    const auto bytes = std::as_bytes(std::span{target->data(), target->size()});
+    co_await incoming.reply<wire::ReadLink>(reply, bytes);
+  } else {
+    co_await incoming.fail(target.error().code);
+  }
+}
+
+Task<void> NamespaceService::mark_directory(Incoming incoming) {
+  const auto request = incoming.body<wire::MarkDirectory>();
+  auto task = removals_.mark(request.inode, request.token, request.operation);
+  const auto result = co_await task;
+  co_await answer_empty<wire::MarkDirectory>(incoming, result);
 }
 
 Task<void> NamespaceService::get_attributes(Incoming incoming) {

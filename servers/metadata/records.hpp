@@ -16,6 +16,8 @@ inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kCounterKey = "counter";
 inline constexpr std::string_view kFilesKey = "files";
 inline constexpr std::string_view kDropPrefix = "drop";
+inline constexpr std::string_view kMarkPrefix = "mark";
+inline constexpr std::string_view kRemovalPrefix = "rmdir";
 
 struct EntryRecord {
   std::uint32_t version;
@@ -41,6 +43,23 @@ struct DropRecord {
   std::uint64_t size;
 };
 static_assert(sizeof(DropRecord) == 32);
+
+/// A directory that is closed to new entries, or was removed.
+struct MarkRecord {
+  std::uint32_t version;
+  std::uint32_t state;
+  std::uint64_t token;
+  std::int64_t since_ns;
+};
+static_assert(sizeof(MarkRecord) == 24);
+
+/// A removal of a directory whose entry is here, by its token.
+struct RemovalRecord {
+  std::uint32_t version;
+  std::uint32_t state;
+  std::uint64_t inode;
+};
+static_assert(sizeof(RemovalRecord) == 16);
 
 /// Big-endian, so that keys sort as numbers.
 inline void put_big_endian(char* into, std::uint64_t value) {
@@ -70,15 +89,24 @@ class Key {
     key.size_ = 8;
     return key;
   }
-  static Key drop(std::uint64_t number) {
-    Key key;
-    std::memcpy(key.bytes_.data(), kDropPrefix.data(), kDropPrefix.size());
-    put_big_endian(key.bytes_.data() + kDropPrefix.size(), number);
-    key.size_ = kDropPrefix.size() + 8;
+  /// Beside the inode of a symbolic link: in the same bucket of the inode family.
+  static Key target(InodeId inode) {
+    Key key = Key::inode(inode);
+    key.bytes_[key.size_++] = 't';
     return key;
   }
+  static Key drop(std::uint64_t number) { return numbered(kDropPrefix, number); }
+  static Key mark(InodeId inode) { return numbered(kMarkPrefix, inode); }
+  static Key removal(std::uint64_t token) { return numbered(kRemovalPrefix, token); }
 
  private:
+  static Key numbered(std::string_view prefix, std::uint64_t number) {
+    Key key;
+    std::memcpy(key.bytes_.data(), prefix.data(), prefix.size());
+    put_big_endian(key.bytes_.data() + prefix.size(), number);
+    key.size_ = prefix.size() + 8;
+    return key;
+  }
   std::array<char, 8 + kNameBytesMax> bytes_;
   std::size_t size_ = 0;
 };

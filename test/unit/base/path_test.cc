@@ -30,12 +30,12 @@ TEST_SUITE("path") {
     CHECK(canonical("/.a/b.") == "/.a/b.");
   }
 
-  TEST_CASE("two dots go up by name and never leave the root") {
-    CHECK(canonical("/a/b/../c") == "/a/c");
-    CHECK(canonical("/a/..") == "/");
+  TEST_CASE("two dots stay, as a symbolic link may stand before them, but for those at the root") {
+    CHECK(canonical("/a/b/../c") == "/a/b/../c");
+    CHECK(canonical("/a/../") == "/a/..");
     CHECK(canonical("..") == "/");
     CHECK(canonical("/../../a") == "/a");
-    CHECK(canonical("a/../../../b/../c/d/..") == "/c");
+    CHECK(canonical("./.././a/..//../b") == "/a/../../b");
   }
 
   TEST_CASE("no path at all is not found, a NUL byte is invalid") {

@@ -1,125 +1,18 @@
 // The namespace operations of one server of two, with the other one played by the test.
 #include "metadata/namespace.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 
-#include "storage/loop_fixture.hpp"
+#include "metadata/namespace_fixture.hpp"
 
 namespace benchfs {
 namespace {
 
-using testing::LoopFixture;
-using testing::random_bytes;
-
-/// The other servers: notes what it is told, fails as often as the test wants, waits if it says so.
-struct FakePeers final : DropPeers {
-  struct Told {
-    ServerIndex server;
-    InodeId inode;
-    std::uint64_t size;
-    bool remove;
-    bool operator==(const Told&) const = default;
-  };
-  std::vector<Told> told;
-  int failures = 0;
-  Event* hold = nullptr;
-
-  Task<Status> drop_data(ServerIndex server, InodeId inode, std::uint64_t size,
-                         bool remove) override {
-    told.push_back({server, inode, size, remove});
-    if (hold != nullptr) {
-      auto wait = hold->wait();
-      co_await wait;
-    }
-    if (failures > 0) {
-      --failures;
-      co_return fail(Errc::unreachable);
-    }
-    co_return Status{};
-  }
-};
-
-struct NamespaceFixture : LoopFixture {
-  static constexpr ServerIndex kSelf = 0;
-  static constexpr Namespace::Owner kOwner{1000, 100};
-  SlotMap map = SlotMap::initial(2, 11);
-  FakePeers peers;
-  std::unique_ptr<MetaStore> store;
-  std::unique_ptr<ChunkStore> chunks;
-  std::unique_ptr<DropQueue> drops;
-  std::unique_ptr<Namespace> names;
-  InodeId parent = 0;  ///< a directory whose home is elsewhere
-
-  NamespaceFixture() {
-    for (std::uint32_t slot = 0; slot < kSlots && parent == 0; ++slot) {
-      if (map.owner(static_cast<Slot>(slot)) != kSelf)
-        parent = make_inode(static_cast<Slot>(slot), 500);
-    }
-    open();
-  }
-  ~NamespaceFixture() { close(); }
-  void open() {
-    store = *MetaStore::open({.directory = dir.path() + "/meta"}, *loop, *offload);
-    chunks = *ChunkStore::create({.data_dir = dir.path(), .io_mode = IoMode::plain}, ring.get(),
-                                 *offload);
-    drops = std::make_unique<DropQueue>(
-        *loop, *store, *chunks, map, peers,
-        DropQueue::Options{.self = kSelf, .retry_min_ns = 1'000'000, .retry_max_ns = 5'000'000});
-    names = std::make_unique<Namespace>(*store, *drops, map, Namespace::Options{.self = kSelf});
-    CHECK(run(names->start(kOwner)).has_value());
-  }
-  void close() {
-    run(drops->close());
-    names.reset();
-    drops.reset();
-    CHECK(run(store->close()).has_value());
-    run(chunks->close());
-    store.reset();
-    chunks.reset();
-  }
-  /// A name under `parent` whose entry belongs to `server`.
-  std::string name_of(ServerIndex server, int number = 0) const {
-    for (int i = 0;; ++i) {
-      std::string name = "file" + std::to_string(number) + "." + std::to_string(i);
-      if (map.owner(entry_slot(parent, name)) == server) return name;
-    }
-  }
-  Task<Result<wire::Open::Reply>> opening(std::string_view name, std::uint32_t flags,
-                                          std::uint64_t chunk_bytes = 0) {
-    return names->open({parent, chunk_bytes, 0640, flags}, name, kOwner);
-  }
-  Result<wire::Open::Reply> open_file(std::string_view name, std::uint32_t flags,
-                                      std::uint64_t chunk_bytes = 0) {
-    return run(opening(name, flags, chunk_bytes));
-  }
-  InodeId create(std::string_view name) {
-    const auto made = open_file(name, wire::Open::kCreate);
-    REQUIRE(made.has_value());
-    return made->attributes.inode;
-  }
-  Result<wire::SetSize::Reply> set_size(InodeId inode, std::uint32_t operation,
-                                        std::uint64_t size) {
-    return run(names->set_size({inode, size, operation, 0}));
-  }
-  std::uint64_t size_of(InodeId inode) { return run(names->attributes(inode))->attributes.size; }
-  void drain() {
-    loop->run_until([&] { return drops->waiting() == 0; });
-    run(store->committed());
-  }
-};
+using namespace metadata_test;
 
 using Open = wire::Open;
 using SetSize = wire::SetSize;
-
-template <class T>
-Errc code(const T& result) {
-  REQUIRE_FALSE(result.has_value());
-  return result.error().code;
-}
 
 TEST_SUITE("namespace") {
   TEST_CASE_FIXTURE(
@@ -269,7 +162,9 @@ TEST_SUITE("namespace") {
       auto chunks =
           *ChunkStore::create({.data_dir = fixture.dir.path()}, nullptr, *fixture.offload);
       DropQueue drops(*fixture.loop, *store, *chunks, map, peers, {.self = 0});
-      Namespace names(*store, drops, map, {.self = 0});
+      FakeMarks marks;
+      Removals removals(*fixture.loop, *store, map, marks, {});
+      Namespace names(*store, drops, removals, map, {});
       for (int start = 0; start < 2; ++start) REQUIRE(fixture.run(names.start({1, 2})).has_value());
       const auto root = fixture.run(names.attributes(kRootInode));
       CHECK(root.has_value() == (map.owner(0) == 0));

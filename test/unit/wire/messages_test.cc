@@ -35,8 +35,12 @@ const std::vector<Row> kPublished = {
     {1, "hello", 72, 56, 4096, true},      {2, "authenticate", 32, 16, 0, true},
     {3, "goodbye", 8, 8, 0, true},         {10, "lookup", 8, 80, 255, true},
     {11, "open", 24, 72, 255, false},      {12, "mkdir", 16, 64, 255, false},
-    {13, "unlink", 8, 8, 255, false},      {30, "get_attributes", 8, 64, 0, true},
-    {31, "set_size", 24, 64, 0, true},     {50, "read", 32, 16, 1048576, true},
+    {13, "unlink", 8, 8, 255, false},      {14, "read_directory", 16, 16, 255, true},
+    {15, "rmdir", 8, 8, 255, false},       {16, "symlink", 16, 64, 4095, false},
+    {30, "get_attributes", 8, 64, 0, true},
+    {31, "set_size", 24, 64, 0, true},     {32, "set_attributes", 40, 64, 0, true},
+    {33, "read_link", 8, 8, 0, true},      {34, "mark_directory", 24, 8, 0, true},
+    {50, "read", 32, 16, 1048576, true},
     {51, "write", 32, 8, 17825792, true},  {52, "sync", 16, 8, 0, true},
     {53, "drop_data", 24, 8, 0, true},     {54, "mark_spread", 8, 8, 0, true},
     {60, "lock", 40, 8, 0, false},         {61, "unlock", 16, 8, 0, true},
@@ -119,6 +123,7 @@ TEST_SUITE("messages") {
   TEST_CASE("messages: a name and an address always travel inside the message") {
     CHECK(kNameBytesMax <= kInlineMax);
     CHECK(kAddressMax <= kInlineMax);
+    CHECK(Symlink::kPayloadMax <= kInlineMax);
     CHECK(Write::kPayloadMax == kDataMax + kPiecesMax * sizeof(Piece));
   }
 
@@ -152,6 +157,11 @@ TEST_SUITE("messages") {
     CHECK(offsetof(Read::Request, chunk_shift) == 24);
     CHECK(offsetof(Read::Reply, bytes) == 8);
     CHECK(offsetof(SetSize::Request, operation) == 16);
+    CHECK(offsetof(SetAttributes::Request, uid) == 16);
+    CHECK(offsetof(SetAttributes::Request, atime_ns) == 24);
+    CHECK(offsetof(MarkDirectory::Request, operation) == 16);
+    CHECK(offsetof(DirectoryEntry, name_bytes) == 12);
+    CHECK(offsetof(ReadDirectory::Reply, more) == 8);
   }
 }
 

@@ -1,0 +1,150 @@
+// The C interface: directories, symbolic links, changes of attributes.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "client/capi.hpp"
+#include "wire/messages.hpp"
+
+using namespace benchfs;
+using namespace benchfs::capi;
+
+namespace {
+
+constexpr std::uint32_t kUnchanged = UINT32_MAX;
+
+Task<Outcome> lstat_into(Client* client, std::string path, struct benchfs_stat* st) {
+  BFS_CO_TRY(attributes, co_await client->stat(std::move(path), false));
+  fill_stat(st, attributes);
+  co_return 0;
+}
+
+Task<Outcome> open_into(Client* client, std::string path, bool attributes, benchfs_dir_t** out) {
+  BFS_CO_TRY(directory, co_await client->open_directory(std::move(path), attributes));
+  *out = handle_of(directory);
+  co_return 0;
+}
+
+Task<Outcome> read_into(Client* client, OpenDirectory* directory, struct benchfs_dirent* entry) {
+  ListedEntry listed;
+  BFS_CO_TRY(count, co_await client->read_directory(directory, &listed));
+  if (count == 0) co_return 0;
+  *entry = {};
+  entry->inode = listed.inode;
+  entry->type = listed.type;
+  entry->has_stat = listed.has_attributes ? 1 : 0;
+  if (listed.has_attributes) fill_stat(&entry->stat, listed.attributes);
+  std::memcpy(entry->name, listed.name.data(), listed.name.size());
+  co_return 1;
+}
+
+Task<Outcome> link_into(Client* client, std::string path, char* target, std::size_t capacity) {
+  BFS_CO_TRY(found, co_await client->read_link(std::move(path)));
+  const std::size_t bytes = std::min(capacity, found.size());
+  std::memcpy(target, found.data(), bytes);
+  co_return static_cast<std::int64_t>(bytes);
+}
+
+int change(benchfs_t* fs, const char* operation, const char* path, int flags,
+           const wire::SetAttributes::Request& request) {
+  if ((flags & ~BENCHFS_NOFOLLOW) != 0) {
+    return set_error(EINVAL, std::string(operation) + ": flags other than BENCHFS_NOFOLLOW");
+  }
+  const bool follow = (flags & BENCHFS_NOFOLLOW) == 0;
+  return on_path(fs, operation, path, [&](Client& client, const std::string& canonical) {
+    return client.set_attributes(canonical, follow, request);
+  });
+}
+
+}  // namespace
+
+int benchfs_rmdir(benchfs_t* fs, const char* path) {
+  return on_path(fs, "rmdir", path, [](Client& client, const std::string& canonical) {
+    return client.rmdir(canonical);
+  });
+}
+
+int benchfs_opendir(benchfs_t* fs, const char* path, int flags, benchfs_dir_t** directory) {
+  if ((flags & ~BENCHFS_DIR_STAT) != 0) {
+    return set_error(EINVAL, "opendir: flags other than BENCHFS_DIR_STAT");
+  }
+  const bool attributes = (flags & BENCHFS_DIR_STAT) != 0;
+  return on_path(fs, "opendir", path, [&](Client& client, const std::string& canonical) {
+    return open_into(&client, canonical, attributes, directory);
+  });
+}
+
+int benchfs_readdir(benchfs_dir_t* handle, struct benchfs_dirent* entry) {
+  return guarded([&]() -> int {
+    OpenDirectory* directory = directory_of(handle);
+    Client& client = *directory->client;
+    return static_cast<int>(run(client, "readdir", directory->path,
+                                [&] { return read_into(&client, directory, entry); }));
+  });
+}
+
+int benchfs_closedir(benchfs_dir_t* handle) {
+  return guarded([&]() -> int {
+    OpenDirectory* directory = directory_of(handle);
+    Client& client = *directory->client;
+    const Client::Lock lock(client);
+    client.close_directory(directory);
+    return 0;
+  });
+}
+
+int benchfs_lstat(benchfs_t* fs, const char* path, struct benchfs_stat* st) {
+  return on_path(fs, "lstat", path, [&](Client& client, const std::string& canonical) {
+    return lstat_into(&client, canonical, st);
+  });
+}
+
+int benchfs_symlink(benchfs_t* fs, const char* target, const char* path) {
+  const std::string to = target == nullptr ? "" : target;
+  return on_path(fs, "symlink", path, [&](Client& client, const std::string& canonical) {
+    return client.symlink(to, canonical);
+  });
+}
+
+std::int64_t benchfs_readlink(benchfs_t* fs, const char* path, char* target, size_t capacity) {
+  return on_path(fs, "readlink", path, [&](Client& client, const std::string& canonical) {
+    return link_into(&client, canonical, target, capacity);
+  });
+}
+
+int benchfs_chmod(benchfs_t* fs, const char* path, std::uint32_t mode) {
+  wire::SetAttributes::Request request{};
+  request.which = wire::SetAttributes::kMode;
+  request.mode = mode & 07777;
+  return change(fs, "chmod", path, 0, request);
+}
+
+int benchfs_chown(benchfs_t* fs, const char* path, std::uint32_t uid, std::uint32_t gid,
+                  int flags) {
+  wire::SetAttributes::Request request{};
+  if (uid != kUnchanged) request.which |= wire::SetAttributes::kUid;
+  if (gid != kUnchanged) request.which |= wire::SetAttributes::kGid;
+  request.uid = uid;
+  request.gid = gid;
+  return change(fs, "chown", path, flags, request);
+}
+
+int benchfs_utimens(benchfs_t* fs, const char* path, std::int64_t atime_ns, std::int64_t mtime_ns,
+                    int flags) {
+  using Message = wire::SetAttributes;
+  wire::SetAttributes::Request request{};
+  if (atime_ns == BENCHFS_TIME_NOW) {
+    request.which |= Message::kAtimeNow;
+  } else if (atime_ns != BENCHFS_TIME_OMIT) {
+    request.which |= Message::kAtime;
+    request.atime_ns = atime_ns;
+  }
+  if (mtime_ns == BENCHFS_TIME_NOW) {
+    request.which |= Message::kMtimeNow;
+  } else if (mtime_ns != BENCHFS_TIME_OMIT) {
+    request.which |= Message::kMtime;
+    request.mtime_ns = mtime_ns;
+  }
+  return change(fs, "utimens", path, flags, request);
+}

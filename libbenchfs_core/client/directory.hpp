@@ -1,0 +1,42 @@
+// A directory that is being listed: how far each server's part has come, and the pages at hand.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "base/types.hpp"
+#include "wire/messages.hpp"
+
+namespace benchfs {
+
+class Client;
+
+struct OpenDirectory {
+  struct Part {
+    ServerIndex server = 0;
+    std::string after;  ///< the last name of its last page
+    bool done = false;
+  };
+  struct Page {
+    ServerIndex server = 0;
+    std::vector<std::byte> bytes;
+    std::size_t at = 0;  ///< of the next entry
+  };
+  Client* client = nullptr;
+  std::string path;
+  InodeId inode = 0;
+  bool attributes = false;
+  std::vector<Part> parts;
+  std::deque<Page> pages;
+};
+
+struct ListedEntry {
+  InodeId inode = 0;
+  std::uint32_t type = 0;
+  std::string name;
+  bool has_attributes = false;
+  wire::Attributes attributes{};
+};
+
+}  // namespace benchfs

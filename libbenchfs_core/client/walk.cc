@@ -1,0 +1,86 @@
+// Path resolution: directories, "..", symbolic links. One look-up for every name but the last,
+// which the operation itself gives to the server of the entry.
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/path.hpp"
+#include "client/client.hpp"
+#include "placement/slot_map.hpp"
+
+namespace benchfs {
+namespace {
+
+constexpr unsigned kLinksMax = 40;  // as Linux has it
+
+void put_in_front(std::vector<std::string>& rest, std::string_view path) {
+  std::vector<std::string_view> names = path_components(path);
+  std::reverse(names.begin(), names.end());
+  rest.insert(rest.end(), names.begin(), names.end());
+}
+
+}  // namespace
+
+Client::Walk Client::walk_of(std::string_view path) {
+  Walk walk;
+  put_in_front(walk.rest, path);
+  return walk;
+}
+
+Task<Result<Answer<wire::Lookup>>> Client::look_up(InodeId parent, std::string name) {
+  const ServerIndex server = map().owner(entry_slot(parent, name));
+  const wire::Lookup::Request request{parent};
+  const auto bytes = std::as_bytes(std::span{name.data(), name.size()});
+  const auto found = co_await caller_->call<wire::Lookup>(server, request, bytes);
+  co_return found;
+}
+
+Task<Status> Client::walk_to_last(Walk* walk) {
+  walk->name.clear();
+  while (!walk->rest.empty()) {
+    const std::string name = std::move(walk->rest.back());
+    walk->rest.pop_back();
+    if (name == ".") continue;
+    if (name == "..") {
+      if (walk->above.size() > 1) walk->above.pop_back();
+      continue;
+    }
+    if (name.size() > kNameBytesMax) co_return fail(Errc::name_too_long);
+    if (walk->rest.empty()) {
+      walk->name = name;
+      co_return Status{};
+    }
+    BFS_CO_TRY(found, co_await look_up(walk->parent(), name));
+    if (S_ISDIR(found.body.type)) {
+      walk->above.push_back(found.body.inode);
+    } else if (S_ISLNK(found.body.type)) {
+      BFS_CO_CHECK(followed, co_await follow(walk, found.body.inode));
+    } else {
+      co_return fail(Errc::not_directory, 0, map().owner(entry_slot(walk->parent(), name)));
+    }
+  }
+  co_return Status{};
+}
+
+Task<Status> Client::follow(Walk* walk, InodeId link) {
+  if (++walk->links > kLinksMax) co_return fail(Errc::loop);
+  BFS_CO_TRY(target, co_await target_of(link));
+  if (target.front() == '/') walk->above.resize(1);
+  put_in_front(walk->rest, target);
+  co_return Status{};
+}
+
+Task<Result<std::string>> Client::target_of(InodeId link) {
+  std::string target(kTargetBytesMax, '\0');
+  const ServerIndex home = map().home(link);
+  const wire::ReadLink::Request request{link};
+  const auto into = std::as_writable_bytes(std::span{target.data(), target.size()});
+  BFS_CO_TRY(answer, co_await caller_->call<wire::ReadLink>(home, request, {}, into));
+  if (answer.body.bytes != answer.payload_bytes || answer.payload_bytes == 0) {
+    co_return fail(Errc::bad_message, 0, home);
+  }
+  target.resize(answer.payload_bytes);
+  co_return target;
+}
+
+}  // namespace benchfs
