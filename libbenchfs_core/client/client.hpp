@@ -150,6 +150,7 @@ class Client {
   std::condition_variable progress_wanted_;
   bool progress_asleep_ = false;  ///< waits for the loop's descriptor, without the lock
   bool progress_stopping_ = false;
+  std::uint64_t turns_called_ = 0;  ///< by benchfs_test() and benchfs_progress()
   ClientConfig config_;
   std::unique_ptr<Secret> secret_;
   std::unique_ptr<ClusterInfo> cluster_;
