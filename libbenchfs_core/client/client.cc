@@ -242,6 +242,7 @@ void Client::progress() {
   std::uint64_t turns_seen = 0;
   std::unique_lock lock(mutex_);
   while (!progress_stopping_) {
+    progress_turning_.store(false, std::memory_order_relaxed);
     if (requests_ == 0 || driving_) {
       progress_wanted_.wait(lock);
       idle_ms = 1;
@@ -257,6 +258,7 @@ void Client::progress() {
       continue;
     }
     turns_seen = turns_called_;
+    progress_turning_.store(true, std::memory_order_relaxed);
     if (loop_->turn()) {
       idle_ms = 1;
       if (!waiters_.empty()) wake_finished();
@@ -270,8 +272,12 @@ void Client::progress() {
     pollfd event{loop_->descriptor(), POLLIN, 0};
     const int timeout_ms = std::min(loop_->arm(), idle_ms);
     progress_asleep_ = true;
+    progress_turning_.store(false, std::memory_order_relaxed);
     lock.unlock();
-    poll(&event, 1, timeout_ms);
+    if (timeout_ms > 0)
+      poll(&event, 1, timeout_ms);
+    else
+      sched_yield();
     lock.lock();
     progress_asleep_ = false;
     loop_->take_up();
