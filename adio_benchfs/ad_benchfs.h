@@ -37,7 +37,7 @@ struct bfs_file {
   struct bfs_placement* placement;
   MPI_Comm comm;                /* of the collective operations, a duplicate of fd->comm */
   int ds_read, ds_write;        /* data sieving as the hints say */
-  _Atomic int collective_writes; /* nonblocking ones under way */
+  _Atomic int collective_writes; /* under way */
   unsigned collectives;         /* number of those begun, the same on all ranks */
   int recording;                /* failures of contiguous operations are recorded, not returned: */
   int recorded;                 /* the first one */

@@ -273,6 +273,7 @@ void bfs_coll_begin(struct bfs_coll* c, ADIO_File fd, const void* buf, bfs_count
   memset(c, 0, sizeof(*c));
   c->fd = fd;
   c->direction = direction;
+  if (direction == BFS_WRITE) own->collective_writes++;
   c->nonblocking = nonblocking;
   c->comm = own->comm;
   c->placement = own->placement;
@@ -306,6 +307,7 @@ void bfs_coll_begin(struct bfs_coll* c, ADIO_File fd, const void* buf, bfs_count
 }
 
 void bfs_coll_end(struct bfs_coll* c) {
+  if (c->direction == BFS_WRITE) bfs_file(c->fd)->collective_writes--;
   bfs_giver_free(c);
   bfs_gatherer_free(c);
   bfs_runs_free(&c->batch);

@@ -99,7 +99,6 @@ static int step_collective(struct operation* op) {
   op->moved = (uint64_t)op->coll.moved;
   op->error_code = op->coll.error_code;
   snprintf(op->text, sizeof(op->text), "%s", op->coll.text);
-  if (op->direction == BFS_WRITE) bfs_file(op->coll.fd)->collective_writes--;
   bfs_coll_end(&op->coll);
   op->done = 1;
   return 1;
@@ -266,7 +265,6 @@ static void start(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype
   if (collective) {
     op->collective = 1;
     op->direction = direction;
-    if (direction == BFS_WRITE) bfs_file(fd)->collective_writes++;
     bfs_coll_begin(&op->coll, fd, buf, count, datatype, file_ptr_type, offset, direction, 1);
     if (file_ptr_type == ADIO_INDIVIDUAL && op->coll.total > 0)
       fd->fp_ind = bfs_access_offset(&op->coll.access, fd, (uint64_t)op->coll.total);

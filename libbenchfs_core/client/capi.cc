@@ -96,6 +96,7 @@ int benchfs_disconnect(benchfs_t* fs) {
 int benchfs_test(benchfs_request_t* handle, std::int64_t* result) {
   return guarded([&]() -> int {
     Request* request = request_of(handle);
+    if (request->client.left_to_progress()) return 0;
     const Client::Lock lock(request->client);
     if (!request->task->done()) request->client.turn();
     if (!request->task->done()) return 0;

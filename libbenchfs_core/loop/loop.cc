@@ -5,6 +5,7 @@
 // therefore answered without a wake-up; with more processes than cores the spin gives way.
 #include "loop/loop.hpp"
 
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -145,6 +146,8 @@ void Loop::take_up() {
 void Loop::sleep(std::int64_t now) {
   const int timeout_ms = arm();
   if (timeout_ms == 0) {
+    // A source that can only be polled, for now: who it waits for may want this core.
+    sched_yield();
     run_timers(now_ns());
     return;
   }

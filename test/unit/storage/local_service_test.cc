@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "base/text.hpp"
@@ -103,6 +104,22 @@ TEST_SUITE("local service") {
     CHECK(service->moved().requests == 3);
   }
 
+  TEST_CASE_FIXTURE(LocalFixture, "local service: files that are made are counted, by whomever") {
+    serve();
+    LocalAccess local = client();
+    CHECK(local.files_made(0) == 0);  // not connected
+    CHECK(open(local, 0, false).error().code == Errc::not_found);
+    const std::uint64_t before = local.files_made(0);
+    CHECK(before > 0);
+    REQUIRE(open(local, 0, true).has_value());
+    CHECK(local.files_made(0) == before + 1);
+    const std::array<std::byte, 1> data{};
+    REQUIRE(run(store->write(kInode, kStripeBytes, data)).has_value());
+    CHECK(local.files_made(0) == before + 2);
+    REQUIRE(open(local, 1, true).has_value());  // is there
+    CHECK(local.files_made(0) == before + 2);
+  }
+
   TEST_CASE_FIXTURE(LocalFixture, "local service: the counts of a client that has gone stay") {
     serve();
     {
@@ -126,16 +143,16 @@ TEST_SUITE("local service") {
     for (unsigned i = 0; i < kStripeFiles; ++i) {
       auto file = open(local, i, true);
       REQUIRE(file.has_value());
-      files->at(0, i) = std::move(*file);
+      files->at(0, i).fd = std::move(*file);
     }
     REQUIRE(run(store->remove(kInode)).has_value());
     CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + ChunkStore::path_of(kInode)));
     // The name is gone, the file is not: its writer harms nobody.
-    CHECK(pwrite(files->at(0, 0).get(), "x", 1, 0) == 1);
+    CHECK(pwrite(files->at(0, 0).fd.get(), "x", 1, 0) == 1);
     std::vector<std::byte> back(1);
     CHECK(*run(store->read(kInode, 0, back)) == 0);
     local.release(kInode, *files);
-    CHECK_FALSE(files->at(0, 0));
+    CHECK_FALSE(files->at(0, 0).fd);
   }
 
   TEST_CASE_FIXTURE(
