@@ -35,6 +35,20 @@ Command make_status(CLI::App& benchfs);
 Command make_stop(CLI::App& benchfs);
 Command make_run(CLI::App& benchfs);
 Command make_env(CLI::App& benchfs);
+Command make_ls(CLI::App& benchfs);
+Command make_stat(CLI::App& benchfs);
+Command make_mkdir(CLI::App& benchfs);
+Command make_rmdir(CLI::App& benchfs);
+Command make_rm(CLI::App& benchfs);
+Command make_ln(CLI::App& benchfs);
+Command make_touch(CLI::App& benchfs);
+Command make_chmod(CLI::App& benchfs);
+Command make_cat(CLI::App& benchfs);
+Command make_put(CLI::App& benchfs);
+Command make_get(CLI::App& benchfs);
+Command make_du(CLI::App& benchfs);
+Command make_find(CLI::App& benchfs);
+Command make_tree(CLI::App& benchfs);
 
 /// An option whose value is a duration such as "60s"; `ms` keeps its value as the default.
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::int64_t& ms,

@@ -1,6 +1,6 @@
-// The `benchfs` command: starts, shows and stops servers on this machine, and runs commands with
-// servers of their own. This file knows the command line only; each command is in a file of its
-// name.
+// The `benchfs` command: starts, shows and stops servers on this machine, runs commands with
+// servers of their own, and works on the files in them. This file knows the command line only; each
+// command is in a file of its name.
 #include <benchfs.h>
 
 #include <algorithm>
@@ -38,7 +38,10 @@ int dispatch(int argc, char** argv) {
   app.get_formatter()->label("SUBCOMMAND", "COMMAND");
   app.footer(kFooter);
   const Command commands[] = {make_start(app), make_status(app), make_stop(app), make_run(app),
-                              make_env(app)};
+                              make_env(app),   make_ls(app),     make_stat(app), make_mkdir(app),
+                              make_rmdir(app), make_rm(app),     make_ln(app),   make_touch(app),
+                              make_chmod(app), make_cat(app),    make_put(app),  make_get(app),
+                              make_du(app),    make_find(app),   make_tree(app)};
   const auto chosen = [&]() -> const Command* {
     for (const Command& command : commands)
       if (command.app->parsed()) return &command;

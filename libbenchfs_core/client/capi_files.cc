@@ -116,7 +116,7 @@ void capi::fill_stat(struct benchfs_stat* st, const wire::Attributes& from) {
   *st = {};
   st->inode = from.inode;
   st->size = from.size;
-  st->chunk_bytes = S_ISDIR(from.mode) ? 0 : from.chunk_bytes;
+  st->chunk_bytes = S_ISREG(from.mode) ? from.chunk_bytes : 0;
   st->mode = from.mode;
   st->nlink = from.nlink;
   st->uid = from.uid;

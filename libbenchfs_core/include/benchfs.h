@@ -79,7 +79,7 @@ BENCHFS_API const char *benchfs_version(void);
 struct benchfs_stat {
     uint64_t inode;        /* unique in the cluster, never reused */
     uint64_t size;         /* bytes */
-    uint64_t chunk_bytes;  /* striping unit; 0 for directories */
+    uint64_t chunk_bytes;  /* striping unit; 0 of what is no file */
     uint32_t mode;         /* S_IFREG, S_IFDIR or S_IFLNK, and permissions */
     uint32_t nlink;        /* 2 of every directory */
     uint32_t uid;
