@@ -17,20 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
+
 #define TARGETS_MAX 16
 #define REPETITIONS_MAX 64
-
-static int rank, ranks;
-
-static void check(int code, const char* what) {
-  char text[MPI_MAX_ERROR_STRING + 1] = "";
-  int length;
-
-  if (code == MPI_SUCCESS) return;
-  MPI_Error_string(code, text, &length);
-  fprintf(stderr, "rank %d: %s: %s\n", rank, what, text);
-  MPI_Abort(MPI_COMM_WORLD, 1);
-}
 
 /* What the 8 bytes at file offset `offset` are in repetition `round`. */
 static uint64_t pattern(uint64_t offset, int round) {

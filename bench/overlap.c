@@ -22,26 +22,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
+
 #define REPETITIONS_MAX 64
 #define UNIT_STEPS 20000
 
 typedef int call_type(MPI_File, MPI_Offset, void*, int, MPI_Datatype, MPI_Request*);
 
-static int rank, ranks;
 static size_t bytes = 32 << 20, piece = 65536;
 static int repetitions = 7;
 static double test_seconds = 200e-6;
 static char* data;
-
-static void check(int code, const char* what) {
-  char text[MPI_MAX_ERROR_STRING + 1] = "";
-  int length;
-
-  if (code == MPI_SUCCESS) return;
-  MPI_Error_string(code, text, &length);
-  fprintf(stderr, "rank %d: %s: %s\n", rank, what, text);
-  MPI_Abort(MPI_COMM_WORLD, 1);
-}
 
 /* ---- computing --------------------------------------------------------------------------------
  */

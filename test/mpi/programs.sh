@@ -46,6 +46,12 @@ else
     result 1 "examples/shared_file: does not compile"
 fi
 
+# That they compile, and find the data right; how fast is not asked here.
+for name in coll overlap; do
+    compile "bench_$name" "$top_srcdir/bench/$name.c" && mpirun 2 "$work/bench_$name" -b 1 -r 1 benchfs:/bench
+    result $? "bench/$name, $took s"
+done
+
 take_core_flags
 "${CC:-cc}" -Wall -Wextra -Wshadow -Werror -o "$work/native" "$top_srcdir/examples/native.c" \
     "${core_flags[@]}" >"$work/output" 2>&1 && timeout "$seconds_max" "$work/native" >"$work/output" 2>&1
