@@ -165,11 +165,11 @@ void Server::start_services() {
   peer_removals_ = std::make_unique<PeerRemovals>(*caller_);
   removals_ = std::make_unique<Removals>(loop, *meta_, map, *peer_removals_,
                                          Removals::Options{.self = index_});
-  names_ = std::make_unique<Namespace>(
-      *meta_, *drops_, *removals_, map,
-      Namespace::Options{.self = index_,
-                         .default_chunk_bytes = config_.chunk_bytes,
-                         .groups = groups_of_process()});
+  names_ =
+      std::make_unique<Namespace>(*meta_, *drops_, *removals_, map,
+                                  Namespace::Options{.self = index_,
+                                                     .default_chunk_bytes = config_.chunk_bytes,
+                                                     .groups = groups_of_process()});
   data_service_ = std::make_unique<DataService>(
       loop, *chunks_, *pool_, map, [this] { return meta_->sync(); }, dispatcher_->counters(),
       DataService::Options{.self = index_, .rpc_bytes_max = config_.rpc_bytes_max});

@@ -7,7 +7,9 @@ import sys
 import harness
 from harness import BENCHFSD, check, expect_in
 
-COMMANDS = ("start", "status", "stop", "run", "env")
+COMMANDS = ("start", "status", "stop", "run", "env",
+            "ls", "stat", "mkdir", "rmdir", "rm", "ln", "touch", "chmod", "cat", "put", "get", "du", "find",
+            "tree")
 
 
 def test_every_command_has_help(place):
