@@ -79,7 +79,7 @@ class Key {
     BFS_ASSERT(name.size() <= kNameBytesMax);
     Key key;
     put_big_endian(key.bytes_.data(), parent);
-    std::memcpy(key.bytes_.data() + 8, name.data(), name.size());
+    if (!name.empty()) std::memcpy(key.bytes_.data() + 8, name.data(), name.size());
     key.size_ = 8 + name.size();
     return key;
   }
