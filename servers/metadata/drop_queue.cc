@@ -7,14 +7,9 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "metadata/pause.hpp"
 
 namespace benchfs {
-namespace {
-
-constexpr std::int64_t kPauseStepNs = 50'000'000;  // how soon a pause notices close()
-
-}  // namespace
-
 DropQueue::DropQueue(Loop& loop, MetaStore& store, ChunkStore& chunks, const SlotMap& map,
                      DropPeers& peers, Options options)
     : loop_(loop),
@@ -77,18 +72,9 @@ Task<void> DropQueue::retry(DropIntent intent, std::function<void()> done) {
                to_text(dropped.error().code));
       said = true;
     }
-    auto pausing = pause(pause_ns);
+    auto pausing = pause_unless_closed(loop_, background_, pause_ns);
     co_await pausing;
     pause_ns = std::min(pause_ns * 2, options_.retry_max_ns);
-  }
-}
-
-Task<void> DropQueue::pause(std::int64_t ns) {
-  const std::int64_t until = now_ns() + ns;
-  while (!background_.closed() && now_ns() < until) {
-    const std::int64_t step = std::min(kPauseStepNs, until - now_ns());
-    auto timer = loop_.sleep_ns(std::max<std::int64_t>(step, 0));
-    co_await timer;
   }
 }
 

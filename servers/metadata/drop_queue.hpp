@@ -47,7 +47,6 @@ class DropQueue {
 
  private:
   Task<void> retry(DropIntent intent, std::function<void()> done);
-  Task<void> pause(std::int64_t ns);
 
   Loop& loop_;
   MetaStore& store_;

@@ -9,13 +9,13 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "metadata/pause.hpp"
 #include "net/cluster_info.hpp"
 
 namespace benchfs {
 namespace {
 
 using Message = wire::MarkDirectory;
-constexpr std::int64_t kPauseStepNs = 50'000'000;  // how soon a pause notices close()
 
 }  // namespace
 
@@ -144,24 +144,25 @@ Task<Status> Removals::mark(InodeId directory, std::uint64_t token, std::uint32_
 
 // ---- leading ----
 
-Task<Status> Removals::close_everywhere(InodeId directory, std::uint64_t token) {
+Task<Status> Removals::mark_elsewhere(InodeId directory, std::uint64_t token,
+                                      std::uint32_t operation) {
   std::vector<ServerIndex> servers;
   std::vector<Task<Status>> tasks;
   for (std::uint32_t i = 0; i < map_.index_count(); ++i) {
     const auto server = static_cast<ServerIndex>(i);
     if (server == options_.self || !map_.contains(server)) continue;
     servers.push_back(server);
-    tasks.push_back(peers_.mark_directory(server, directory, token, Message::kClose));
+    tasks.push_back(peers_.mark_directory(server, directory, token, operation));
   }
   Status outcome;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     Task<Status>& task = tasks[i];
-    const Status closed = co_await task;
-    if (closed) continue;
+    const Status marked = co_await task;
+    if (marked) continue;
     // That it is not empty is the answer, whatever else went wrong.
-    const bool says_more = closed.error().code == Errc::not_empty;
+    const bool says_more = marked.error().code == Errc::not_empty;
     if (!outcome && !says_more) continue;
-    outcome = closed;
+    outcome = marked;
     outcome.error().server = servers[i];
   }
   co_return outcome;
@@ -186,7 +187,7 @@ Task<Status> Removals::remove(InodeId parent, std::string_view name, InodeId dir
     undecided_.erase(directory);
     co_return recorded;
   }
-  auto closing = close_everywhere(directory, token);
+  auto closing = mark_elsewhere(directory, token, Message::kClose);
   Status outcome = co_await closing;
   if (outcome) {
     intent.state = State::removed;
@@ -210,34 +211,14 @@ Task<Status> Removals::remove(InodeId parent, std::string_view name, InodeId dir
   co_return outcome;
 }
 
-Task<Status> Removals::tell(RemovalIntent intent) {
-  const std::uint32_t operation =
-      intent.state == State::removed ? Message::kRemoved : Message::kRelease;
-  std::vector<ServerIndex> servers;
-  std::vector<Task<Status>> tasks;
-  for (std::uint32_t i = 0; i < map_.index_count(); ++i) {
-    const auto server = static_cast<ServerIndex>(i);
-    if (server == options_.self || !map_.contains(server)) continue;
-    servers.push_back(server);
-    tasks.push_back(peers_.mark_directory(server, intent.inode, intent.token, operation));
-  }
-  Status outcome;
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
-    Task<Status>& task = tasks[i];
-    const Status told = co_await task;
-    if (told || !outcome) continue;
-    outcome = told;
-    outcome.error().server = servers[i];
-  }
-  co_return outcome;
-}
-
 Task<void> Removals::tell_all(RemovalIntent intent) {
   if (background_.closed()) co_return;
   const Gate::Pass pass = background_.enter();
+  const std::uint32_t operation =
+      intent.state == State::removed ? Message::kRemoved : Message::kRelease;
   std::int64_t pause_ns = options_.retry_min_ns;
   for (bool said = false; !background_.closed();) {
-    auto telling = tell(intent);
+    auto telling = mark_elsewhere(intent.inode, intent.token, operation);
     const Status told = co_await telling;
     if (told) {
       store_.remove_removal(intent.token);
@@ -251,18 +232,9 @@ Task<void> Removals::tell_all(RemovalIntent intent) {
           intent.inode, told.error().server, to_text(told.error().code));
       said = true;
     }
-    auto pausing = pause(pause_ns);
+    auto pausing = pause_unless_closed(loop_, background_, pause_ns);
     co_await pausing;
     pause_ns = std::min(pause_ns * 2, options_.retry_max_ns);
-  }
-}
-
-Task<void> Removals::pause(std::int64_t ns) {
-  const std::int64_t until = now_ns() + ns;
-  while (!background_.closed() && now_ns() < until) {
-    const std::int64_t step = std::min(kPauseStepNs, until - now_ns());
-    auto timer = loop_.sleep_ns(std::max<std::int64_t>(step, 0));
-    co_await timer;
   }
 }
 

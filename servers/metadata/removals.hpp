@@ -71,10 +71,8 @@ class Removals {
   Status close_here(InodeId directory, std::uint64_t token);
   void end_here(InodeId directory, std::uint64_t token, State state);
   void forget_old();
-  Task<Status> close_everywhere(InodeId directory, std::uint64_t token);
-  Task<Status> tell(RemovalIntent intent);
+  Task<Status> mark_elsewhere(InodeId directory, std::uint64_t token, std::uint32_t operation);
   Task<void> tell_all(RemovalIntent intent);
-  Task<void> pause(std::int64_t ns);
 
   Loop& loop_;
   MetaStore& store_;
