@@ -165,8 +165,15 @@ void Server::start_services() {
   peer_removals_ = std::make_unique<PeerRemovals>(*caller_);
   removals_ = std::make_unique<Removals>(loop, *meta_, map, *peer_removals_,
                                          Removals::Options{.self = index_});
+  peer_moves_ = std::make_unique<PeerMoves>(*caller_);
+  tokens_ = std::make_unique<Tokens>(*meta_);
+  move_gate_ = std::make_unique<MoveGate>(*meta_);
+  links_ = std::make_unique<Links>(loop, *meta_, *drops_, *tokens_, map, *peer_moves_,
+                                   Links::Options{.self = index_});
+  moves_ = std::make_unique<Moves>(loop, *meta_, *removals_, *links_, *tokens_, *move_gate_, map,
+                                   *peer_moves_, Moves::Options{.self = index_});
   names_ =
-      std::make_unique<Namespace>(*meta_, *drops_, *removals_, map,
+      std::make_unique<Namespace>(*meta_, *drops_, *removals_, *links_, *moves_, map,
                                   Namespace::Options{.self = index_,
                                                      .default_chunk_bytes = config_.chunk_bytes,
                                                      .groups = groups_of_process()});
@@ -174,12 +181,14 @@ void Server::start_services() {
       loop, *chunks_, *pool_, map, [this] { return meta_->sync(); }, dispatcher_->counters(),
       DataService::Options{.self = index_, .rpc_bytes_max = config_.rpc_bytes_max});
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
+  moves_service_ = std::make_unique<MovesService>(*moves_, *links_, *tokens_, *move_gate_, *meta_);
   start_local_service();
   admin_service_ =
       std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, local_service_.get());
   lock_service_ = std::make_unique<LockService>(loop, map, index_);
   data_service_->add_to(*dispatcher_);
   namespace_service_->add_to(*dispatcher_);
+  moves_service_->add_to(*dispatcher_);
   admin_service_->add_to(*dispatcher_);
   lock_service_->add_to(*dispatcher_);
 }
@@ -241,6 +250,8 @@ Task<void> Server::drain() {
   membership_->leave();
   co_await dispatcher_->close();
   if (local_service_ != nullptr) co_await local_service_->close();
+  if (moves_ != nullptr) co_await moves_->close();
+  if (links_ != nullptr) co_await links_->close();
   if (drops_ != nullptr) co_await drops_->close();
   if (removals_ != nullptr) co_await removals_->close();
   if (caller_ != nullptr) co_await caller_->close();

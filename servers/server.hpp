@@ -17,6 +17,7 @@
 #include "loop/ring.hpp"
 #include "metadata/drop_queue.hpp"
 #include "metadata/meta_store.hpp"
+#include "metadata/moves_service.hpp"
 #include "metadata/namespace.hpp"
 #include "metadata/namespace_service.hpp"
 #include "net/bootstrap_server.hpp"
@@ -24,6 +25,7 @@
 #include "net/fabric.hpp"
 #include "net/service.hpp"
 #include "peer_drops.hpp"
+#include "peer_moves.hpp"
 #include "peer_removals.hpp"
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
@@ -87,9 +89,15 @@ class Server {
   std::unique_ptr<DropQueue> drops_;
   std::unique_ptr<PeerRemovals> peer_removals_;
   std::unique_ptr<Removals> removals_;
+  std::unique_ptr<PeerMoves> peer_moves_;
+  std::unique_ptr<Tokens> tokens_;
+  std::unique_ptr<MoveGate> move_gate_;
+  std::unique_ptr<Links> links_;
+  std::unique_ptr<Moves> moves_;
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<NamespaceService> namespace_service_;
+  std::unique_ptr<MovesService> moves_service_;
   std::unique_ptr<LocalService> local_service_;  ///< null: not offered
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<LockService> lock_service_;

@@ -1,4 +1,4 @@
-// `benchfs mkdir`, `rmdir`, `rm`, `ln`, `touch`, `chmod`: what changes names and attributes.
+// `benchfs mkdir`, `rmdir`, `rm`, `touch`, `chmod`: what changes names and attributes.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -109,19 +109,7 @@ int remove_directories(Files& files, const Words& words) {
   return files.status();
 }
 
-// ---- ln, touch, chmod ----
-
-int make_link(Files& files, const Words& words, bool symbolic) {
-  if (!symbolic || words.size() > 2) {
-    print_error("ln", symbolic ? "more than a target and a link" : "only symbolic links (-s)");
-    return kUsage;
-  }
-  std::string path = path_of(words[1]);
-  if (files.is_directory(path)) path = joined(path, base_name(words[0]));
-  const int error = benchfs_symlink(files, path_of(words[0]).c_str(), path.c_str());
-  if (error != 0) files.complain(path, error);
-  return files.status();
-}
+// ---- touch, chmod ----
 
 int touch(Files& files, const Words& words, bool create) {
   for (const std::string& word : words) {
@@ -211,18 +199,6 @@ Command make_rm(CLI::App& benchfs) {
                          print_error("rm", "an argument is missing");
                          return kUsage;
                        });
-}
-
-Command make_ln(CLI::App& benchfs) {
-  auto symbolic = std::make_shared<bool>(false);
-  auto words = std::make_shared<Words>();
-  CLI::App* app = benchfs.add_subcommand("ln", "Make symbolic links");
-  app->add_option("TARGET LINK", *words, "Where it leads, and its name or directory")
-      ->type_name("");
-  app->add_flag("-s,--symbolic", *symbolic, "A symbolic link; there are no others yet");
-  return files_command(
-      app, std::make_shared<Where>(), words, 2,
-      [symbolic](Files& files, const Words& given) { return make_link(files, given, *symbolic); });
 }
 
 Command make_touch(CLI::App& benchfs) {

@@ -41,6 +41,7 @@ Command make_mkdir(CLI::App& benchfs);
 Command make_rmdir(CLI::App& benchfs);
 Command make_rm(CLI::App& benchfs);
 Command make_ln(CLI::App& benchfs);
+Command make_mv(CLI::App& benchfs);
 Command make_touch(CLI::App& benchfs);
 Command make_chmod(CLI::App& benchfs);
 Command make_cat(CLI::App& benchfs);

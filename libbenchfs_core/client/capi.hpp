@@ -120,7 +120,23 @@ int on_path(benchfs_t* fs, const char* operation, const char* path, Make make) {
   });
 }
 
-/// The same, started as a request.
+/// A call on two paths, blocking.
+template <class Make>
+int on_two_paths(benchfs_t* fs, const char* operation, const char* from, const char* to,
+                 Make make) {
+  return guarded([&]() -> int {
+    Client& client = client_of(fs);
+    int error = 0;
+    auto old_path = take_path(client, operation, from, error);
+    if (!old_path) return error;
+    auto path = take_path(client, operation, to, error);
+    if (!path) return error;
+    return static_cast<int>(run(client, operation, *old_path + " to " + *path,
+                                [&] { return make(client, *old_path, *path); }));
+  });
+}
+
+/// The same with one path, started as a request.
 template <class Make>
 int on_path_start(benchfs_t* fs, const char* operation, const char* path, Make make,
                   benchfs_request_t** out) {

@@ -65,6 +65,25 @@ int benchfs_rmdir(benchfs_t* fs, const char* path) {
   });
 }
 
+int benchfs_rename(benchfs_t* fs, const char* from, const char* to, unsigned flags) {
+  static_assert(BENCHFS_RENAME_NOREPLACE == wire::Rename::kNoReplace);
+  static_assert(BENCHFS_RENAME_EXCHANGE == wire::Rename::kExchange);
+  if ((flags & ~(BENCHFS_RENAME_NOREPLACE | BENCHFS_RENAME_EXCHANGE)) != 0 || flags == 3) {
+    return set_error(EINVAL, "rename: flags other than one of BENCHFS_RENAME_*");
+  }
+  return on_two_paths(fs, "rename", from, to,
+                      [&](Client& client, const std::string& old_path, const std::string& path) {
+                        return client.rename(old_path, path, flags);
+                      });
+}
+
+int benchfs_link(benchfs_t* fs, const char* from, const char* to) {
+  return on_two_paths(fs, "link", from, to,
+                      [](Client& client, const std::string& old_path, const std::string& path) {
+                        return client.link(old_path, path);
+                      });
+}
+
 int benchfs_opendir(benchfs_t* fs, const char* path, int flags, benchfs_dir_t** directory) {
   if ((flags & ~BENCHFS_DIR_STAT) != 0) {
     return set_error(EINVAL, "opendir: flags other than BENCHFS_DIR_STAT");

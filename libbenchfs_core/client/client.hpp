@@ -70,8 +70,8 @@ class Client {
   }
   /// One turn of the loop, without blocking; the caller holds the lock.
   bool turn();
-  /// True if the progress thread is turning the loop right now, so that a call that only looks need not
-  /// wait for the lock. Now and then false all the same.
+  /// True if the progress thread is turning the loop right now, so that a call that only looks need
+  /// not wait for the lock. Now and then false all the same.
   bool left_to_progress() {
     return progress_turning_.load(std::memory_order_relaxed) &&
            looks_.fetch_add(1, std::memory_order_relaxed) % 16 != 15;
@@ -88,6 +88,10 @@ class Client {
   Task<Outcome> mkdir(std::string path, std::uint32_t mode);
   Task<Outcome> rmdir(std::string path);
   Task<Outcome> symlink(std::string target, std::string path);
+  /// flags: of wire::Rename.
+  Task<Outcome> rename(std::string from, std::string to, std::uint32_t flags);
+  /// A symbolic link at the end of `from` is not followed.
+  Task<Outcome> link(std::string from, std::string to);
   /// invalid: not a symbolic link.
   Task<Result<std::string>> read_link(std::string path);
   /// follow: of what a symbolic link at the end of the path leads to, else of the link.
@@ -176,6 +180,8 @@ class Client {
   Task<Result<Answer<M>>> call_entry(ServerIndex server, typename M::Request request,
                                      std::string payload);
   ServerIndex server_of(const Walk& walk) const;
+  Task<Outcome> rename_once(std::string_view from, std::string_view to, std::uint32_t flags);
+  Task<Result<std::uint64_t>> read_gate();
   Task<Status> fill(OpenDirectory* directory);
   Task<Status> read_page(OpenDirectory* directory, std::size_t part);
   Task<Outcome> flush_sizes_of(InodeId inode);

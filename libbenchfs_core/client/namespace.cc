@@ -11,42 +11,18 @@
 
 #include "base/clock.hpp"
 #include "base/path.hpp"
+#include "client/call_entry.hpp"
 #include "client/client.hpp"
 #include "placement/slot_map.hpp"
 
 namespace benchfs {
-namespace {
-
-std::span<const std::byte> bytes_of(std::string_view name) {
-  return std::as_bytes(std::span{name.data(), name.size()});
-}
-
-constexpr std::int64_t kPauseMinNs = 500'000;
-constexpr std::int64_t kPauseMaxNs = 50'000'000;
-
-}  // namespace
-
 ServerIndex Client::server_of(const Walk& walk) const {
   return map().owner(entry_slot(walk.parent(), walk.name));
 }
 
-template <wire::Message M>
-Task<Result<Answer<M>>> Client::call_entry(ServerIndex server, typename M::Request request,
-                                           std::string payload) {
-  const std::int64_t give_up =
-      now_ns() + static_cast<std::int64_t>(config_.deadline_ms) * 1'000'000;
-  for (std::int64_t pause_ns = kPauseMinNs;; pause_ns = std::min(2 * pause_ns, kPauseMaxNs)) {
-    const auto answer = co_await caller_->call<M>(server, request, bytes_of(payload));
-    if (answer || answer.error().code != Errc::being_removed || now_ns() > give_up) {
-      co_return answer;
-    }
-    auto pause = loop_->sleep_ns(pause_ns);
-    co_await pause;
-  }
-}
-
 Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags, bool readable,
                                      bool writable, std::uint32_t mode, std::uint64_t chunk_bytes) {
+  InodeId gone = 0;
   Walk walk = walk_of(path);
   for (;;) {
     BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
@@ -62,9 +38,20 @@ Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags,
     }
     if (!opened) co_return std::unexpected(opened.error());
     wire::Attributes found = opened->body.attributes;
-    if (opened->body.attributes_here == 0) {
-      BFS_CO_TRY(at_home, co_await attributes(found.inode));
-      found = at_home;
+    if (opened->body.attributes_here == 0) {  // it was renamed: its home alone can do the rest
+      if ((wire_flags & wire::Open::kTruncate) != 0) {
+        const Outcome cut = co_await set_size(found.inode, 0, wire::SetSize::kTruncate);
+        if (!cut && cut.error().code != Errc::not_found) co_return std::unexpected(cut.error());
+      }
+      const auto at_home = co_await attributes(found.inode);
+      // Replaced between the two answers: the name stands for another file now.
+      if (!at_home && at_home.error().code == Errc::not_found && gone != found.inode) {
+        gone = found.inode;
+        walk = walk_of(path);
+        continue;
+      }
+      if (!at_home) co_return std::unexpected(at_home.error());
+      found = *at_home;
     }
     if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message, 0, server);
     OpenFile* file = adopt(std::move(path), found.inode, found.chunk_bytes, readable, writable);
@@ -167,6 +154,7 @@ Task<Result<wire::Attributes>> Client::attributes(InodeId inode) {
 }
 
 Task<Result<wire::Attributes>> Client::stat(std::string path, bool follow_last) {
+  InodeId gone = 0;
   Walk walk = walk_of(path);
   for (;;) {
     BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
@@ -184,6 +172,11 @@ Task<Result<wire::Attributes>> Client::stat(std::string path, bool follow_last) 
       co_return found.body.attributes;
     }
     const Result<wire::Attributes> at_home = co_await attributes(found.body.inode);
+    if (!at_home && at_home.error().code == Errc::not_found && gone != found.body.inode) {
+      gone = found.body.inode;  // removed or replaced between the two answers
+      walk = walk_of(path);
+      continue;
+    }
     co_return at_home;
   }
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/path.hpp"
+#include "client/call_entry.hpp"
 #include "client/client.hpp"
 #include "placement/slot_map.hpp"
 
@@ -30,8 +31,7 @@ Client::Walk Client::walk_of(std::string_view path) {
 Task<Result<Answer<wire::Lookup>>> Client::look_up(InodeId parent, std::string name) {
   const ServerIndex server = map().owner(entry_slot(parent, name));
   const wire::Lookup::Request request{parent};
-  const auto bytes = std::as_bytes(std::span{name.data(), name.size()});
-  const auto found = co_await caller_->call<wire::Lookup>(server, request, bytes);
+  const auto found = co_await call_entry<wire::Lookup>(server, request, std::move(name));
   co_return found;
 }
 

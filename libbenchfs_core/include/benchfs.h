@@ -81,7 +81,7 @@ struct benchfs_stat {
     uint64_t size;         /* bytes */
     uint64_t chunk_bytes;  /* striping unit; 0 of what is no file */
     uint32_t mode;         /* S_IFREG, S_IFDIR or S_IFLNK, and permissions */
-    uint32_t nlink;        /* 2 of every directory */
+    uint32_t nlink;        /* names of a file; 2 of every directory */
     uint32_t uid;
     uint32_t gid;
     int64_t atime_ns;      /* not changed by reads */
@@ -108,8 +108,8 @@ BENCHFS_API int benchfs_export(benchfs_file_t *file, void *handle, size_t capaci
 BENCHFS_API int benchfs_import(benchfs_t *fs, const void *handle, size_t bytes, int flags,
                                benchfs_file_t **file);
 
-/* Remove a file, or a symbolic link itself. -EISDIR: a directory, see benchfs_rmdir. What other
- * sessions have open of it is gone too. */
+/* Remove a name of a file, or of a symbolic link itself. -EISDIR: a directory, see benchfs_rmdir. With
+ * its last name the file goes, also what sessions have open of it. */
 BENCHFS_API int benchfs_unlink(benchfs_t *fs, const char *path);
 /* -EEXIST: there is something of that name. */
 BENCHFS_API int benchfs_mkdir(benchfs_t *fs, const char *path, uint32_t mode);
@@ -138,6 +138,23 @@ BENCHFS_API uint64_t benchfs_chunk_bytes(const benchfs_file_t *file);
  * -ENOTDIR (also for a symbolic link); -EBUSY for the root, or while it is being removed by another
  * call; -EHOSTUNREACH if any server is: then the directory stays. */
 BENCHFS_API int benchfs_rmdir(benchfs_t *fs, const char *path);
+
+/* Give what `from` names, of any kind, the name `to`, in any directory. What has that name already goes
+ * in the same step: at every moment `to` names the old thing or the new one. It must be of the same kind
+ * (-EISDIR, -ENOTDIR), a directory empty (-ENOTEMPTY). Symbolic links at the end of a path are renamed
+ * and replaced themselves. Nothing happens if both names are of one file. `flags`: 0, or one of
+ * BENCHFS_RENAME_NOREPLACE (-EEXIST if there is something of that name) and BENCHFS_RENAME_EXCHANGE (the
+ * two, of any kind, change places; -ENOENT if one is missing). Errors: -EINVAL (a directory below
+ * itself); -EBUSY for the root, and if others keep it from its turn; -EHOSTUNREACH, -ETIMEDOUT: a server
+ * that has a part in it died, and it will be completed or undone once that one is back; until then the
+ * old name is held (-EBUSY of what would change it). Open files are not affected. */
+#define BENCHFS_RENAME_NOREPLACE 1u
+#define BENCHFS_RENAME_EXCHANGE 2u
+BENCHFS_API int benchfs_rename(benchfs_t *fs, const char *from, const char *to, unsigned flags);
+
+/* Give the file or symbolic link `from` one more name. Its data goes with the last of them. -EPERM: a
+ * directory; -EEXIST: there is something of the name `to`; -EHOSTUNREACH, -ETIMEDOUT as benchfs_rename. */
+BENCHFS_API int benchfs_link(benchfs_t *fs, const char *from, const char *to);
 
 /* List a directory:
  *     benchfs_dir_t *dir;

@@ -11,6 +11,10 @@
 //                  "drop", number (big-endian)      DropRecord: data that must still be dropped
 //                  "mark", inode (big-endian)       MarkRecord: a directory closed or removed
 //                  "rmdir", token (big-endian)      RemovalRecord: a removal not known everywhere
+//                  "move", token (big-endian)       MoveRecord: a rename or link that is not
+//                  finished "applied", token (big-endian)    AppliedRecord: done here for another
+//                  server "permit"                         u64: token of the move that the gate let
+//                  through
 // Values are little-endian, with a version of their own.
 #pragma once
 #include <cstdint>
@@ -66,6 +70,28 @@ struct RemovalIntent {
   DirectoryMark::State state = DirectoryMark::State::closed;
 };
 
+/// A change of entries that more than this server has a part in, kept over a crash; see moves.hpp.
+struct MoveIntent {
+  enum class Kind : std::uint32_t { rename = 1, link = 2, drop_link = 3 };
+  /// ended: it is decided and carried out here, and others have to hear that.
+  enum class State : std::uint32_t { begun = 1, ended = 2 };
+  std::uint64_t token = 0;
+  Kind kind = Kind::rename;
+  State state = State::begun;
+  std::uint32_t flags = 0;  ///< of wire::PlaceEntry
+  std::uint64_t moves = 0;  ///< what the gate had counted; 0: not through the gate
+  Entry entry;              ///< what gets a new name; of drop_link: whose entry is gone
+  InodeId from_parent = 0;  ///< rename alone
+  std::string from{};
+  InodeId to_parent = 0;
+  std::string to{};
+};
+/// What this server has done for a token of another one.
+struct Applied {
+  std::uint64_t token = 0;
+  Entry replaced;  ///< by an exchange
+};
+
 /// Single-threaded. Changes are begun by calls that return at once and are in the batch of this
 /// turn; `co_await committed()` says whether it was written. If it was not, none of its changes
 /// happened.
@@ -104,6 +130,12 @@ class MetaStore {
   void remove_mark(InodeId inode);
   void put_removal(const RemovalIntent& intent);
   void remove_removal(std::uint64_t token);
+  void put_move(const MoveIntent& intent);
+  void remove_move(std::uint64_t token);
+  void put_applied(const Applied& applied);
+  void remove_applied(std::uint64_t token);
+  /// 0: none.
+  void put_permit(std::uint64_t token);
   /// Records that data must go; to be carried out once committed. Gives the intent its number.
   DropIntent add_drop(DropIntent intent);
   /// It is done. That of a remove goes with the next batch, whenever that is: to remove twice does
@@ -136,6 +168,10 @@ class MetaStore {
   Result<std::vector<DropIntent>> drops() const;
   Result<std::vector<DirectoryMark>> marks() const;
   Result<std::vector<RemovalIntent>> removals() const;
+  Result<std::vector<MoveIntent>> moves() const;
+  Result<std::vector<Applied>> applied() const;
+  /// 0: none.
+  Result<std::uint64_t> permit() const;
   /// Writes and syncs what is pending, waits for what runs, and closes the database.
   Task<Status> close();
 

@@ -3,27 +3,6 @@
 #include "metadata/database.hpp"
 
 namespace benchfs {
-namespace {
-
-/// Records of the system family whose keys are `prefix` and a number, on the disk.
-template <class Record, class Take>
-Status read_numbered(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, std::string_view prefix,
-                     Take take) {
-  const std::unique_ptr<rocksdb::Iterator> at(db.NewIterator(rocksdb::ReadOptions(), family));
-  for (at->Seek(slice(prefix)); at->Valid() && at->key().starts_with(slice(prefix)); at->Next()) {
-    Record record;
-    if (at->key().size() != prefix.size() + 8 ||
-        !records::read({at->value().data(), at->value().size()}, record)) {
-      log_error("a {} record of the metadata is not of this version", prefix);
-      return fail(Errc::io, EIO);
-    }
-    take(records::get_big_endian(at->key().data() + prefix.size()), record);
-  }
-  if (!at->status().ok()) return std::unexpected(error_of(at->status()));
-  return {};
-}
-
-}  // namespace
 
 Status MetaStore::entries(
     InodeId parent, std::string_view after,

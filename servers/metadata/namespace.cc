@@ -11,9 +11,15 @@
 
 namespace benchfs {
 
-Namespace::Namespace(MetaStore& store, DropQueue& drops, Removals& removals, const SlotMap& map,
-                     Options options)
-    : store_(store), drops_(drops), removals_(removals), map_(map), options_(std::move(options)) {
+Namespace::Namespace(MetaStore& store, DropQueue& drops, Removals& removals, Links& links,
+                     Moves& moves, const SlotMap& map, Options options)
+    : store_(store),
+      drops_(drops),
+      removals_(removals),
+      links_(links),
+      moves_(moves),
+      map_(map),
+      options_(std::move(options)) {
   BFS_ASSERT(valid_chunk_bytes(options_.default_chunk_bytes));
 }
 
@@ -30,6 +36,8 @@ Task<Status> Namespace::start(Owner owner) {
   }
   auto removing = removals_.start();
   BFS_CO_CHECK(marked, co_await removing);
+  auto moving = moves_.start();
+  BFS_CO_CHECK(moved, co_await moving);
   const auto left = store_.drops();
   if (!left) co_return std::unexpected(left.error());
   if (!left->empty()) log_info("{} drops of the last run are to be finished", left->size());
@@ -55,19 +63,12 @@ Status Namespace::check_entry(InodeId parent, std::string_view name) const {
   return {};
 }
 
-Status Namespace::check_parent(InodeId parent) const {
-  BFS_CHECK(open, removals_.check_open(parent));
-  if (!owns(parent)) return {};
-  BFS_TRY(inode, store_.inode(parent));
-  if (!S_ISDIR(inode.attributes.mode)) return fail(Errc::not_directory);
-  return {};
-}
-
 // ---- entries ----
 
 Task<Result<wire::Lookup::Reply>> Namespace::lookup(InodeId parent, std::string_view name) {
   BFS_CO_CHECK(valid, check_entry(parent, name));
   for (;;) {
+    BFS_CO_CHECK(visible, moves_.check_visible(parent, name));
     Result<wire::Lookup::Reply> reply = fail(Errc::not_found);
     const auto entry = store_.entry(parent, name);
     if (!entry) {
@@ -104,6 +105,7 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
     BFS_CO_CHECK(reserved, co_await reserving);
   }
   // From here to committed() nothing suspends.
+  BFS_CO_CHECK(visible, moves_.check_visible(request.parent, name));
   const auto entry = store_.entry(request.parent, name);
   if (entry) {
     const bool exclusive = create && (request.flags & wire::Open::kExclusive) != 0;
@@ -121,7 +123,7 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
     BFS_CO_CHECK(written, co_await writing);
     co_return fail(Errc::not_found);
   }
-  BFS_CO_CHECK(parent, check_parent(request.parent));
+  BFS_CO_CHECK(parent, removals_.check_parent(request.parent));
   const InodeId number = store_.next_inode(entry_slot(request.parent, name));
   const Inode inode =
       new_inode(number, S_IFREG | (request.mode & kPermissionBits), chunk_bytes, owner);
@@ -167,7 +169,7 @@ Task<Result<wire::Mkdir::Reply>> Namespace::make_directory(wire::Mkdir::Request 
     co_return fail(Errc::exists);
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
-  BFS_CO_CHECK(parent, check_parent(request.parent));
+  BFS_CO_CHECK(parent, removals_.check_parent(request.parent));
   const InodeId number = store_.next_inode(entry_slot(request.parent, name));
   const Inode inode = new_inode(number, S_IFDIR | (request.mode & kPermissionBits),
                                 options_.default_chunk_bytes, owner);
@@ -180,6 +182,7 @@ Task<Result<wire::Mkdir::Reply>> Namespace::make_directory(wire::Mkdir::Request 
 
 Task<Status> Namespace::unlink(InodeId parent, std::string_view name) {
   BFS_CO_CHECK(valid, check_entry(parent, name));
+  BFS_CO_CHECK(free, moves_.check_free(parent, name));
   const auto entry = store_.entry(parent, name);
   if (!entry) {
     auto writing = store_.committed();
@@ -187,20 +190,12 @@ Task<Status> Namespace::unlink(InodeId parent, std::string_view name) {
     co_return std::unexpected(entry.error());
   }
   if (S_ISDIR(entry->type)) co_return fail(Errc::is_directory);
-  if (!owns(entry->inode)) co_return fail(Errc::not_supported);
-  const auto inode = store_.inode(entry->inode);
-  if (!inode) co_return std::unexpected(inconsistent(entry->inode, inode.error()));
+  BFS_CO_TRY(taken, links_.take(*entry));
   store_.remove_entry(parent, name);
-  store_.remove_inode(*inode);
-  if (S_ISLNK(entry->type)) {
-    auto writing = store_.committed();
-    co_return co_await writing;
-  }
-  const DropIntent intent =
-      store_.add_drop({.inode = entry->inode, .size = 0, .remove = true, .spread = inode->spread});
   auto writing = store_.committed();
   BFS_CO_CHECK(written, co_await writing);
-  drops_.carry_out_later(intent);
+  auto carrying = links_.carry_out(taken);
+  co_await carrying;
   co_return Status{};
 }
 

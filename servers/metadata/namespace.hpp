@@ -21,7 +21,9 @@
 #include <vector>
 
 #include "metadata/drop_queue.hpp"
+#include "metadata/links.hpp"
 #include "metadata/meta_store.hpp"
+#include "metadata/moves.hpp"
 #include "metadata/removals.hpp"
 #include "placement/slot_map.hpp"
 #include "wire/messages.hpp"
@@ -50,8 +52,8 @@ class Namespace {
     std::vector<std::byte> entries;
   };
 
-  Namespace(MetaStore& store, DropQueue& drops, Removals& removals, const SlotMap& map,
-            Options options);
+  Namespace(MetaStore& store, DropQueue& drops, Removals& removals, Links& links, Moves& moves,
+            const SlotMap& map, Options options);
   Namespace(const Namespace&) = delete;
   Namespace& operator=(const Namespace&) = delete;
 
@@ -68,7 +70,8 @@ class Namespace {
   /// exists; not_found, not_directory, being_removed of the parent.
   Task<Result<wire::Mkdir::Reply>> make_directory(wire::Mkdir::Request request,
                                                   std::string_view name, Owner owner);
-  /// not_found, is_directory. The data goes in the background.
+  /// not_found, is_directory, being_removed (it is just being renamed). With the last entry the
+  /// inode goes; its data in the background.
   Task<Status> unlink(InodeId parent, std::string_view name);
 
   /// `names`: the link's name and then its target, as in wire::Symlink. exists; invalid;
@@ -110,7 +113,6 @@ class Namespace {
                       wire::Attributes& attributes) const;
   Result<Page> list(wire::ReadDirectory::Request request, std::string_view after) const;
   Status check_entry(InodeId parent, std::string_view name) const;
-  Status check_parent(InodeId parent) const;
   bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
   Task<Result<wire::Open::Reply>> open_existing(Entry entry, std::uint32_t flags);
   /// Waits for a change of the truncate that is under way, if one is; its error if it is stuck.
@@ -121,6 +123,8 @@ class Namespace {
   MetaStore& store_;
   DropQueue& drops_;
   Removals& removals_;
+  Links& links_;
+  Moves& moves_;
   const SlotMap& map_;
   Options options_;
   std::unordered_map<InodeId, std::shared_ptr<Truncation>> truncations_;

@@ -85,6 +85,7 @@ Task<Result<Namespace::Page>> Namespace::read_directory(wire::ReadDirectory::Req
 
 Task<Status> Namespace::remove_directory(InodeId parent, std::string_view name) {
   BFS_CO_CHECK(valid, check_entry(parent, name));
+  BFS_CO_CHECK(free, moves_.check_free(parent, name));
   const auto entry = store_.entry(parent, name);
   if (!entry || !S_ISDIR(entry->type)) {
     auto writing = store_.committed();  // of whoever has just changed it
@@ -92,7 +93,8 @@ Task<Status> Namespace::remove_directory(InodeId parent, std::string_view name) 
     if (!entry) co_return std::unexpected(entry.error());
     co_return fail(Errc::not_directory);
   }
-  auto removing = removals_.remove(parent, name, entry->inode);
+  auto removing =
+      removals_.remove(entry->inode, [this, parent, name] { store_.remove_entry(parent, name); });
   co_return co_await removing;
 }
 
@@ -118,7 +120,7 @@ Task<Result<wire::Symlink::Reply>> Namespace::make_link(wire::Symlink::Request r
     co_return fail(Errc::exists);
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
-  BFS_CO_CHECK(parent, check_parent(request.parent));
+  BFS_CO_CHECK(parent, removals_.check_parent(request.parent));
   const InodeId number = store_.next_inode(entry_slot(request.parent, name));
   Inode inode = new_inode(number, S_IFLNK | 0777, options_.default_chunk_bytes, owner);
   inode.attributes.size = target.size();

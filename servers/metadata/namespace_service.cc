@@ -1,26 +1,10 @@
 // Handlers of the namespace messages: unpack, call, answer. A name stays in the message until then.
 #include "metadata/namespace_service.hpp"
 
+#include "metadata/answer.hpp"
+
 namespace benchfs {
 namespace {
-
-template <wire::Message M>
-Task<void> answer(Incoming& incoming, Result<typename M::Reply> result) {
-  if (result) {
-    co_await incoming.reply<M>(*result);
-  } else {
-    co_await incoming.fail(result.error().code);
-  }
-}
-
-template <wire::Message M>
-Task<void> answer_empty(Incoming& incoming, Status result) {
-  if (result) {
-    co_await incoming.reply<M>(wire::Empty{});
-  } else {
-    co_await incoming.fail(result.error().code);
-  }
-}
 
 Namespace::Owner owner_of(const Incoming& incoming) {
   return {incoming.session().uid, incoming.session().gid};

@@ -18,6 +18,9 @@ inline constexpr std::string_view kFilesKey = "files";
 inline constexpr std::string_view kDropPrefix = "drop";
 inline constexpr std::string_view kMarkPrefix = "mark";
 inline constexpr std::string_view kRemovalPrefix = "rmdir";
+inline constexpr std::string_view kMovePrefix = "move";
+inline constexpr std::string_view kAppliedPrefix = "applied";
+inline constexpr std::string_view kPermitKey = "permit";
 
 struct EntryRecord {
   std::uint32_t version;
@@ -61,6 +64,28 @@ struct RemovalRecord {
 };
 static_assert(sizeof(RemovalRecord) == 16);
 
+/// A rename, link or removed link that is led from here, by its token.
+struct MoveRecord {
+  std::uint32_t version;
+  std::uint32_t kind, state, flags;
+  std::uint64_t moves;
+  std::uint64_t inode;
+  std::uint64_t from_parent, to_parent;
+  std::uint32_t type;
+  std::uint16_t from_bytes, to_bytes;
+  std::array<char, kNameBytesMax> from, to;
+  std::array<char, 2> zero;
+};
+static_assert(sizeof(MoveRecord) == 568);
+
+/// What was done here for a token of another server, and the entry that was there before.
+struct AppliedRecord {
+  std::uint32_t version;
+  std::uint32_t type;
+  std::uint64_t inode;
+};
+static_assert(sizeof(AppliedRecord) == 16);
+
 /// Big-endian, so that keys sort as numbers.
 inline void put_big_endian(char* into, std::uint64_t value) {
   for (int i = 7; i >= 0; --i, value >>= 8) into[i] = static_cast<char>(value & 0xff);
@@ -98,6 +123,8 @@ class Key {
   static Key drop(std::uint64_t number) { return numbered(kDropPrefix, number); }
   static Key mark(InodeId inode) { return numbered(kMarkPrefix, inode); }
   static Key removal(std::uint64_t token) { return numbered(kRemovalPrefix, token); }
+  static Key move(std::uint64_t token) { return numbered(kMovePrefix, token); }
+  static Key applied(std::uint64_t token) { return numbered(kAppliedPrefix, token); }
 
  private:
   static Key numbered(std::string_view prefix, std::uint64_t number) {

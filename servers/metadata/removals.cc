@@ -4,6 +4,8 @@
 // turn's batch is written. A mark that could not be written is taken back.
 #include "metadata/removals.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -60,6 +62,19 @@ Status Removals::check_open(InodeId directory) const {
     case State::released:
       break;
   }
+  return {};
+}
+
+Status Removals::check_parent(InodeId directory) const {
+  BFS_CHECK(open, check_open(directory));
+  if (!owns(directory)) return {};
+  BFS_TRY(inode, store_.inode(directory));
+  if (!S_ISDIR(inode.attributes.mode)) return fail(Errc::not_directory);
+  return {};
+}
+
+Status Removals::check_stays(InodeId directory) const {
+  if (undecided_.contains(directory)) return fail(Errc::being_removed);
   return {};
 }
 
@@ -168,7 +183,7 @@ Task<Status> Removals::mark_elsewhere(InodeId directory, std::uint64_t token,
   co_return outcome;
 }
 
-Task<Status> Removals::remove(InodeId parent, std::string_view name, InodeId directory) {
+Task<Status> Removals::remove(InodeId directory, std::function<void()> along) {
   if (background_.closed()) co_return fail(Errc::shutting_down);
   const std::uint64_t token = random_id();
   RemovalIntent intent{token, directory, State::closed};
@@ -191,7 +206,7 @@ Task<Status> Removals::remove(InodeId parent, std::string_view name, InodeId dir
   Status outcome = co_await closing;
   if (outcome) {
     intent.state = State::removed;
-    store_.remove_entry(parent, name);
+    along();
     store_.put_removal(intent);
     end_here(directory, token, State::removed);
     auto deciding = store_.committed();

@@ -15,7 +15,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
-#include <string_view>
+#include <functional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -51,13 +51,17 @@ class Removals {
 
   /// Takes up the marks and removals of the last run.
   Task<Status> start();
-  /// Whether new entries may be made below the directory: being_removed (ask again), not_found.
-  Status check_open(InodeId directory) const;
+  /// Whether new entries may be made below the directory: being_removed (ask again), not_found;
+  /// not_directory, where its home is here.
+  Status check_parent(InodeId directory) const;
+  /// being_removed while its removal is led from here.
+  Status check_stays(InodeId directory) const;
   /// A message of another leader. Errors: as wire::MarkDirectory has them, io, no_space.
   Task<Status> mark(InodeId directory, std::uint64_t token, std::uint32_t operation);
-  /// Removes the directory whose entry (parent, name) is here; `name` stays valid. Errors:
-  /// not_empty, being_removed, those of the other servers with the server's index, io, no_space.
-  Task<Status> remove(InodeId parent, std::string_view name, InodeId directory);
+  /// Removes a directory whose entry is here. `along` is called when nothing can come below it
+  /// any more, and changes the entry in the batch that decides. Errors: not_empty, being_removed,
+  /// those of the other servers with the server's index, io, no_space; then the entry is as it was.
+  Task<Status> remove(InodeId directory, std::function<void()> along);
 
   /// Ends the tries. What is not told stays recorded for the next start.
   Task<void> close();
@@ -68,6 +72,7 @@ class Removals {
   using State = DirectoryMark::State;
 
   bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
+  Status check_open(InodeId directory) const;
   Status close_here(InodeId directory, std::uint64_t token);
   void end_here(InodeId directory, std::uint64_t token, State state);
   void forget_old();

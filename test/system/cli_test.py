@@ -8,7 +8,7 @@ import harness
 from harness import BENCHFSD, check, expect_in
 
 COMMANDS = ("start", "status", "stop", "run", "env",
-            "ls", "stat", "mkdir", "rmdir", "rm", "ln", "touch", "chmod", "cat", "put", "get", "du", "find",
+            "ls", "stat", "mkdir", "rmdir", "rm", "ln", "mv", "touch", "chmod", "cat", "put", "get", "du", "find",
             "tree")
 
 

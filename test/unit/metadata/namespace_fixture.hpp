@@ -72,20 +72,61 @@ struct FakeMarks final : RemovalPeers {
   }
 };
 
+/// The others as a rename or link meets them: what it is told, and the answers that the test gives.
+struct FakeMoves final : MovePeers {
+  std::vector<std::string> told;
+  std::uint64_t token = 0;  ///< of the last call
+  wire::PlaceEntry::Request placed{};
+  wire::PlaceEntry::Reply answer{0, 0, wire::PlaceEntry::kPlaced, 0, 0};
+  std::optional<Errc> gate_error;
+  int failures = 0;  ///< of all calls
+
+  Status outcome(std::string what, std::uint64_t of) {
+    told.push_back(std::move(what));
+    token = of;
+    if (failures == 0) return {};
+    --failures;
+    return fail(Errc::unreachable);
+  }
+  Task<Result<wire::PlaceEntry::Reply>> place_entry(ServerIndex, wire::PlaceEntry::Request request,
+                                                    std::string_view name) override {
+    placed = request;
+    BFS_CO_CHECK(reached, outcome("place " + std::string(name), request.token));
+    co_return answer;
+  }
+  Task<Status> drop_link(ServerIndex, InodeId, std::uint64_t of) override {
+    co_return outcome("drop", of);
+  }
+  Task<Status> forget_token(ServerIndex, std::uint64_t of) override {
+    co_return outcome("forget", of);
+  }
+  Task<Result<std::uint64_t>> move_gate(ServerIndex, wire::MoveGate::Request request) override {
+    const bool begin = request.operation == wire::MoveGate::kBegin;
+    BFS_CO_CHECK(reached, outcome(begin ? "begin" : "end", request.token));
+    if (begin && gate_error) co_return fail(*gate_error);
+    co_return request.moves;
+  }
+};
+
 struct NamespaceFixture : LoopFixture {
   static constexpr ServerIndex kSelf = 0;
   static constexpr Namespace::Owner kOwner{1000, 100};
-  SlotMap map = SlotMap::initial(2, 11);
+  SlotMap map;
   FakePeers peers;
   std::unique_ptr<MetaStore> store;
   std::unique_ptr<ChunkStore> chunks;
   FakeMarks mark_peers;
   std::unique_ptr<DropQueue> drops;
   std::unique_ptr<Removals> removals;
+  FakeMoves move_peers;
+  std::unique_ptr<Tokens> tokens;
+  std::unique_ptr<MoveGate> gate;
+  std::unique_ptr<Links> links;
+  std::unique_ptr<Moves> moves;
   std::unique_ptr<Namespace> names;
   InodeId parent = 0;  ///< a directory whose home is elsewhere
 
-  NamespaceFixture() {
+  explicit NamespaceFixture(std::uint64_t seed = 11) : map(SlotMap::initial(2, seed)) {
     for (std::uint32_t slot = 0; slot < kSlots && parent == 0; ++slot) {
       if (map.owner(static_cast<Slot>(slot)) != kSelf)
         parent = make_inode(static_cast<Slot>(slot), 500);
@@ -103,14 +144,28 @@ struct NamespaceFixture : LoopFixture {
     removals = std::make_unique<Removals>(
         *loop, *store, map, mark_peers,
         Removals::Options{.self = kSelf, .retry_min_ns = 1'000'000, .retry_max_ns = 5'000'000});
-    names = std::make_unique<Namespace>(*store, *drops, *removals, map,
+    tokens = std::make_unique<Tokens>(*store);
+    gate = std::make_unique<MoveGate>(*store);
+    links = std::make_unique<Links>(
+        *loop, *store, *drops, *tokens, map, move_peers,
+        Links::Options{.self = kSelf, .retry_min_ns = 1'000'000, .retry_max_ns = 5'000'000});
+    moves = std::make_unique<Moves>(
+        *loop, *store, *removals, *links, *tokens, *gate, map, move_peers,
+        Moves::Options{.self = kSelf, .retry_min_ns = 1'000'000, .retry_max_ns = 5'000'000});
+    names = std::make_unique<Namespace>(*store, *drops, *removals, *links, *moves, map,
                                         Namespace::Options{.self = kSelf, .groups = {100, 200}});
     CHECK(run(names->start(kOwner)).has_value());
   }
   void close() {
+    run(moves->close());
+    run(links->close());
     run(drops->close());
     run(removals->close());
     names.reset();
+    moves.reset();
+    links.reset();
+    gate.reset();
+    tokens.reset();
     removals.reset();
     drops.reset();
     CHECK(run(store->close()).has_value());
@@ -144,7 +199,10 @@ struct NamespaceFixture : LoopFixture {
   }
   std::uint64_t size_of(InodeId inode) { return run(names->attributes(inode))->attributes.size; }
   void drain() {
-    loop->run_until([&] { return drops->waiting() == 0 && removals->waiting() == 0; });
+    loop->run_until([&] {
+      return drops->waiting() == 0 && removals->waiting() == 0 && moves->waiting() == 0 &&
+             links->waiting() == 0;
+    });
     run(store->committed());
   }
 };

@@ -154,24 +154,13 @@ TEST_SUITE("namespace") {
 
   TEST_CASE("namespace: the root directory exists on the owner of slot 0 alone") {
     for (std::uint64_t seed = 0; seed < 8; ++seed) {
-      LoopFixture fixture;
-      const SlotMap map = SlotMap::initial(2, seed);
-      FakePeers peers;
-      auto store = *MetaStore::open({.directory = fixture.dir.path() + "/meta"}, *fixture.loop,
-                                    *fixture.offload);
-      auto chunks =
-          *ChunkStore::create({.data_dir = fixture.dir.path()}, nullptr, *fixture.offload);
-      DropQueue drops(*fixture.loop, *store, *chunks, map, peers, {.self = 0});
-      FakeMarks marks;
-      Removals removals(*fixture.loop, *store, map, marks, {});
-      Namespace names(*store, drops, removals, map, {});
-      for (int start = 0; start < 2; ++start) REQUIRE(fixture.run(names.start({1, 2})).has_value());
-      const auto root = fixture.run(names.attributes(kRootInode));
-      CHECK(root.has_value() == (map.owner(0) == 0));
+      NamespaceFixture fixture(seed);
+      for (int start = 0; start < 2; ++start) {
+        REQUIRE(fixture.run(fixture.names->start(NamespaceFixture::kOwner)).has_value());
+      }
+      const auto root = fixture.run(fixture.names->attributes(kRootInode));
+      CHECK(root.has_value() == (fixture.map.owner(0) == NamespaceFixture::kSelf));
       if (root) CHECK(root->attributes.mode == (S_IFDIR | 0755));
-      fixture.run(drops.close());
-      CHECK(fixture.run(store->close()).has_value());
-      fixture.run(chunks->close());
     }
   }
 

@@ -1,0 +1,70 @@
+// The entries of an inode are counted at its home. Who removes an entry takes a link from it: here,
+// in the same batch, or, if the home is another server, by an intent in the same batch that is
+// carried out afterwards, over a crash too. With the last one the inode and its data go.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "loop/loop.hpp"
+#include "loop/sync.hpp"
+#include "metadata/drop_queue.hpp"
+#include "metadata/meta_store.hpp"
+#include "metadata/move_peers.hpp"
+#include "metadata/tokens.hpp"
+#include "placement/slot_map.hpp"
+
+namespace benchfs {
+
+/// Single-threaded.
+class Links {
+ public:
+  struct Options {
+    ServerIndex self = 0;
+    std::int64_t retry_min_ns = 100'000'000;  ///< first pause before another try; doubles
+    std::int64_t retry_max_ns = 10'000'000'000;
+  };
+  Links(Loop& loop, MetaStore& store, DropQueue& drops, Tokens& tokens, const SlotMap& map,
+        MovePeers& peers, Options options);
+  Links(const Links&) = delete;
+  Links& operator=(const Links&) = delete;
+
+  /// Goes on with the intents of the last run.
+  Task<Status> start();
+
+  /// What is left to do once the batch of a take() is written.
+  struct Taken {
+    std::optional<DropIntent> data;   ///< it was the last one, and there is data
+    std::optional<MoveIntent> there;  ///< its home has to be told
+  };
+  /// In this turn's batch: one entry of the inode is gone. Error: io, nothing was changed.
+  Result<Taken> take(Entry entry);
+  /// The batch is written. Data goes in the background; a home elsewhere has been asked once when this
+  /// returns, and is asked again until it has heard it.
+  Task<void> carry_out(Taken taken);
+  /// In this turn's batch: one entry more of an inode whose home is here. not_found, not_permitted:
+  /// a directory.
+  Result<wire::Attributes> add(InodeId inode);
+
+  /// A message of another server that has removed an entry. io, no_space: nothing was changed.
+  Task<Status> drop(InodeId inode, std::uint64_t token);
+
+  /// Ends the tries. What is not told stays recorded for the next start.
+  Task<void> close();
+  std::size_t waiting() const { return background_.inside(); }
+
+ private:
+  bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
+  Task<void> tell(MoveIntent intent, std::shared_ptr<Event> asked);
+
+  Loop& loop_;
+  MetaStore& store_;
+  DropQueue& drops_;
+  Tokens& tokens_;
+  const SlotMap& map_;
+  MovePeers& peers_;
+  Options options_;
+  Gate background_;
+};
+
+}  // namespace benchfs
