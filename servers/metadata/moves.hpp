@@ -13,7 +13,7 @@
 // again, over its own restart too, until it knows: it is then completed or undone, and never half
 // done. The new name stands for the old file or the new one at every moment, and for a short time
 // both names exist. If one server has all of it, all is one batch. See
-// docs/adr/0011-renames-and-links.md.
+// docs/adr/0015-renames-and-links.md.
 #pragma once
 #include <cstdint>
 #include <functional>
