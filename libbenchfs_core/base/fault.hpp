@@ -7,10 +7,10 @@
 
 namespace benchfs {
 
-/// Kills the process with SIGKILL if the environment variable BENCHFS_FAULT names this point. Not
+/// Kills the process with SIGKILL if the environment variable BENCHFSD_FAULT names this point. Not
 /// on paths that are to be fast.
 inline void fault_point(std::string_view name) {
-  static const char* const chosen = std::getenv("BENCHFS_FAULT");
+  static const char* const chosen = std::getenv("BENCHFSD_FAULT");
   if (chosen != nullptr && name == chosen) std::raise(SIGKILL);
 }
 

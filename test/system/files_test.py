@@ -108,7 +108,7 @@ def test_links_modes_and_times(place):
     expect_in("-> d/f", place.benchfs("ls", "-l", "/link").stdout)
     check(objects(place, "stat", "/link")[0]["type"] == "link", "the link itself")
     check(objects(place, "stat", "-L", "/link")[0]["type"] == "file", "what it leads to")
-    place.benchfs("ln", "/a", "/b", exit_code=2)
+    place.benchfs("ln", "/d/f", "/a", "/b", exit_code=2)
     place.benchfs("ln", "-s", "loop", "/loop")
     expect_in("Too many levels", place.benchfs("cat", "/loop", exit_code=1).stderr)
     place.benchfs("rm", "/loop", "/d/x")

@@ -1,0 +1,157 @@
+"""benchfs mv and ln with real servers, and renames and links of which a server is killed in the middle."""
+
+import json
+import signal
+import sys
+
+import harness
+from harness import check, expect_in, wait_until
+
+
+def names(place, path="/"):
+    return place.benchfs("ls", path).stdout.splitlines()
+
+
+def stat(place, path):
+    return json.loads(place.benchfs("stat", "--json", path).stdout)[0]
+
+
+def test_mv_renames_and_moves(place):
+    place.start(3)
+    place.benchfs("mkdir", "-p", "/d/e", "/x")
+    text = place.dir / "text"
+    text.write_bytes(b"text")
+    place.benchfs("put", text, "/f")
+    place.benchfs("touch", "/g", "/h")
+    check(place.benchfs("mv", "-v", "/f", "/f2").stdout == "renamed /f -> /f2\n", "verbose")
+    place.benchfs("mv", "/f2", "/g", "benchfs:/h", "/d")
+    check(names(place) == ["d", "x"], names(place))
+    check(names(place, "/d") == ["e", "f2", "g", "h"], names(place, "/d"))
+    place.benchfs("mv", "/d", "/x")
+    check(place.benchfs("cat", "/x/d/f2").stdout == "text", "a directory with all below it")
+    expect_in("Invalid argument", place.benchfs("mv", "/x", "/x/d/e", exit_code=1).stderr)
+    expect_in("mv: /no to /y: No such file", place.benchfs("mv", "/no", "/y", exit_code=1).stderr)
+    expect_in("not a directory", place.benchfs("mv", "/x/d/g", "/x/d/h", "/x/d/f2", exit_code=1).stderr)
+    place.benchfs("mv", "-n", "/x/d/g", "/x/d/f2")
+    check(stat(place, "/x/d/f2")["size"] == 4, "not replaced")
+    place.benchfs("mv", "--exchange", "/x/d/g", "/x/d/f2")
+    check(place.benchfs("cat", "/x/d/g").stdout == "text", "exchanged")
+    place.benchfs("mv", "/x/d/f2", "/x/d/g")
+    check(stat(place, "/x/d/g")["size"] == 0, "replaced")
+    place.benchfs("mkdir", "/y")
+    expect_in("Is a directory", place.benchfs("mv", "-T", "/x/d/g", "/y", exit_code=1).stderr)
+    place.benchfs("mv", "-T", "/x/d", "/y")
+    check(names(place, "/y") == ["e", "g", "h"], names(place, "/y"))
+    place.benchfs("mv", "-n", "-f", "/y/g", "/z", exit_code=2)
+    place.benchfs("mv", "/y", exit_code=2)
+    place.benchfs("stop")
+
+
+def test_ln_gives_one_file_several_names(place):
+    place.start(3)
+    text = place.dir / "text"
+    text.write_bytes(b"text")
+    place.benchfs("put", text, "/f")
+    place.benchfs("mkdir", "/d")
+    place.benchfs("ln", "/f", "/d")
+    place.benchfs("ln", "/f", "/g")
+    check(stat(place, "/d/f")["nlink"] == 3, stat(place, "/d/f"))
+    check(stat(place, "/g")["inode"] == stat(place, "/f")["inode"], "the same file")
+    expect_in("File exists", place.benchfs("ln", "/f", "/g", exit_code=1).stderr)
+    place.benchfs("ln", "-f", "/f", "/g")
+    place.benchfs("touch", "/h")
+    place.benchfs("ln", "-f", "/f", "/h")
+    check(stat(place, "/h")["nlink"] == 4, stat(place, "/h"))
+    expect_in("not permitted", place.benchfs("ln", "/d", "/e", exit_code=1).stderr)
+    place.benchfs("rm", "/f", "/g", "/h")
+    check(place.benchfs("cat", "/d/f").stdout == "text", "by its last name")
+    check(stat(place, "/d/f")["nlink"] == 1, stat(place, "/d/f"))
+    place.benchfs("stop")
+
+
+def start_three(place, fault=None):
+    place.data.mkdir(exist_ok=True)
+    flags = ["--registry", place.registry, "--expected-servers", 3]
+    env = {"BENCHFSD_FAULT": fault} if fault else {}
+    servers = [place.server("--data-dir", place.data / str(i), "--server-id", f"s{i}", *flags, env=env)
+               for i in range(3)]
+    for server in servers:
+        harness.wait_ready(server)
+    return servers
+
+
+def kill_all(servers):
+    for server in servers:
+        if server.poll() is None:
+            server.send_signal(signal.SIGKILL)
+        server.wait(harness.PATIENCE)
+
+
+def half_done(place, point, operation):
+    """Does `operation` on names 0, 1, ... until a server dies of it at `point`; all are killed then,
+    and started again. Returns the number."""
+    servers = start_three(place)
+    place.benchfs("mkdir", "/d", "/e")
+    place.benchfs("touch", *[f"/f{i}" for i in range(40)])
+    place.benchfs("mkdir", *[f"/m{i}" for i in range(40)])
+    for server in servers:
+        server.send_signal(signal.SIGTERM)
+        server.wait(harness.PATIENCE)
+    servers = start_three(place, point)
+    for number in range(40):
+        place.benchfs(*operation(number), exit_code=None, env={"BENCHFS_DEADLINE_MS": "2000"})
+        if any(server.poll() is not None for server in servers):
+            break
+    check(any(server.poll() is not None for server in servers), f"no server died at {point}")
+    kill_all(servers)
+    return number, start_three(place)
+
+
+def exactly_one(place, one, other):
+    def settled():
+        found = [place.benchfs("stat", path, exit_code=None).returncode == 0 for path in (one, other)]
+        return found[0] != found[1]
+    wait_until(f"one of {one} and {other}", settled, 20)
+
+
+def test_a_rename_that_a_server_died_of_is_completed_or_undone(place):
+    for point in ("rename_recorded", "entry_placed", "move_finished"):
+        number, servers = half_done(place, point, lambda i: ["mv", f"/f{i}", f"/d/g{i}"])
+        exactly_one(place, f"/f{number}", f"/d/g{number}")
+        left = names(place) + names(place, "/d")
+        check(len(left) == 40 + 40 + 2, f"{point}: {left}")
+        # Nothing is held any more.
+        place.benchfs("mv", "-T", "/d", "/d2")
+        place.benchfs("rm", "-r", *["/" + name for name in names(place)])
+        check(names(place) == [], names(place))
+        kill_all(servers)
+
+
+def test_a_moved_directory_that_a_server_died_of_leaves_the_gate_open(place):
+    for point in ("gate_passed", "entry_placed"):
+        number, servers = half_done(place, point, lambda i: ["mv", f"/m{i}", f"/e/m{i}"])
+        exactly_one(place, f"/m{number}", f"/e/m{number}")
+        place.benchfs("mv", "/e", "/d")
+        place.benchfs("rm", "-r", *["/" + name for name in names(place)])
+        kill_all(servers)
+
+
+def test_a_link_that_a_server_died_of_is_counted_right(place):
+    for point, operation in (("link_recorded", lambda i: ["ln", f"/f{i}", f"/d/l{i}"]),
+                             ("entry_placed", lambda i: ["ln", f"/f{i}", f"/d/l{i}"]),
+                             ("link_dropped", lambda i: ["rm", f"/d/g{i - 1}"] if i % 2 else ["mv", f"/f{i}", f"/d/g{i}"])):
+        number, servers = half_done(place, point, operation)
+        for path, below in (("/", ""), ("/d", "/d")):
+            for name in names(place, path):
+                if not name.startswith(("f", "l")):
+                    continue
+                other = f"{'' if below else '/d'}/{'l' if name[0] == 'f' else 'f'}{name[1:]}"
+                both = place.benchfs("stat", other, exit_code=None).returncode == 0
+                full = f"{below}/{name}"
+                wait_until(f"{point} {number}: {full} has {1 + both} names",
+                           lambda: stat(place, full)["nlink"] == 1 + both, 20)
+        place.benchfs("rm", "-r", *["/" + name for name in names(place)])
+        kill_all(servers)
+
+
+harness.run_tests(sys.modules[__name__])
