@@ -46,6 +46,7 @@ Command make_chmod(CLI::App& benchfs);
 Command make_cat(CLI::App& benchfs);
 Command make_put(CLI::App& benchfs);
 Command make_get(CLI::App& benchfs);
+Command make_df(CLI::App& benchfs);
 Command make_du(CLI::App& benchfs);
 Command make_find(CLI::App& benchfs);
 Command make_tree(CLI::App& benchfs);
