@@ -29,7 +29,7 @@ def test_df_shows_every_server_and_the_sum(place):
     expect_in("--human-readable", place.benchfs("df", "--help").stdout)
     expect_in("df takes no path", place.benchfs("df", "--", "/x", exit_code=1).stderr)
     place.benchfs("df", "/x", exit_code=2)
-    place.stop()
+    place.benchfs("stop")
 
 
 def test_df_shows_the_others_when_a_server_is_dead(place):
@@ -44,7 +44,7 @@ def test_df_shows_the_others_when_a_server_is_dead(place):
     table = place.benchfs("df", exit_code=1).stdout
     expect_in("no answer", table)
     check("total" not in table.splitlines()[-1], table)
-    place.stop(exit_code=None)
+    place.benchfs("stop", exit_code=None)
 
 
 harness.run_tests(sys.modules[__name__])

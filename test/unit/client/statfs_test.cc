@@ -1,5 +1,5 @@
 // Space over several servers, of what each of them says.
-#include "client/space.hpp"
+#include "client/statfs.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // Space over all servers. Each names the file system under its data directory; what the servers of
 // one such file system have together is never more than what it has.
-#include "client/space.hpp"
+#include "client/statfs.hpp"
 
 #include <algorithm>
 #include <map>
