@@ -50,7 +50,6 @@ Task<void> AdminService::space(Incoming incoming) {
   reply.device_free = device->free_bytes;
   reply.device_available = device->available_bytes;
   reply.device_files = device->files;
-  reply.device_files_available = device->files_available;
   reply.stored_bytes = usage->stored_bytes;
   reply.room_bytes = device->available_bytes;
   reply.files = meta_.files();
