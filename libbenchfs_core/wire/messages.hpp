@@ -321,9 +321,9 @@ struct Read {
     /// If a piece met less data than it asked for: the file offset at and beyond which none met
     /// any. Else ~0.
     std::uint64_t data_end;
-    std::uint64_t size;       ///< of the file, if it is here
     std::uint32_t bytes;      ///< of the payload
     std::uint32_t size_here;  ///< 1: `size` is filled, as it was after the data were read
+    std::uint64_t size;       ///< of the file
   };
 };
 /// Writes pieces of chunks that this server owns. Payload: the table (pieces > 0), then the data,

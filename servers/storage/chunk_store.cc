@@ -177,6 +177,8 @@ Result<FdCache::Pin> ChunkStore::pin(ChunkFile id, Missing missing) {
   } else {
     fd = open_file(id, O_RDWR);
   }
+  // What was not made just now may have been put there by somebody: it is looked for again.
+  if (missing == Missing::create && !made && !made_files_.may_exist(id)) made_files_.add(id);
   if (fd < 0) {
     const int err = errno;
     if (err != ENOENT) {
@@ -190,7 +192,6 @@ Result<FdCache::Pin> ChunkStore::pin(ChunkFile id, Missing missing) {
     if (made_ != nullptr) made_->fetch_add(1, std::memory_order_release);
     ++folders_[folder_of(id.inode)].changes;
   } else {
-    if (!made_files_.may_exist(id)) made_files_.add(id);  // somebody has put it there
     struct stat facts {};
     if (fstat(fd, &facts) == 0) added->allocated_bytes = allocated(facts);
   }

@@ -113,7 +113,7 @@ Task<void> DataService::read(Incoming incoming) {
 
 Task<Result<wire::Read::Reply>> DataService::read_pieces(InodeId inode, PieceList list,
                                                          std::span<std::byte> into) {
-  wire::Read::Reply reply{~0ull, 0, static_cast<std::uint32_t>(list.bytes()), 0};
+  wire::Read::Reply reply{~0ull, static_cast<std::uint32_t>(list.bytes()), 0, 0};
   PieceList::Walk walk = list.walk();
   std::optional<Run> run = walk.next();
   if (run->bytes == list.bytes()) {  // one run, as most requests are

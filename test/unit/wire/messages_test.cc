@@ -156,6 +156,9 @@ TEST_SUITE("messages") {
     CHECK(offsetof(Read::Request, bytes) == 16);
     CHECK(offsetof(Read::Request, chunk_shift) == 24);
     CHECK(offsetof(Read::Reply, bytes) == 8);
+    CHECK(offsetof(Read::Reply, size) == 16);
+    CHECK(offsetof(Write::Request, flags) == 28);
+    CHECK(offsetof(Write::Reply, merged) == 4);
     CHECK(offsetof(SetSize::Request, operation) == 16);
     CHECK(offsetof(SetAttributes::Request, uid) == 16);
     CHECK(offsetof(SetAttributes::Request, atime_ns) == 24);
