@@ -31,7 +31,8 @@ Task<Outcome> Client::rename(std::string from, std::string to, std::uint32_t fla
   const std::int64_t give_up =
       now_ns() + static_cast<std::int64_t>(config_.deadline_ms) * 1'000'000;
   for (Backoff backoff;;) {
-    const Outcome outcome = co_await rename_once(from, to, flags);
+    auto renaming = retried(&Client::rename_once, from, to, flags);
+    const Outcome outcome = co_await renaming;
     const bool again = !outcome && (outcome.error().code == Errc::stale ||
                                     outcome.error().code == Errc::being_removed);
     if (!again) co_return outcome;
@@ -42,13 +43,14 @@ Task<Outcome> Client::rename(std::string from, std::string to, std::uint32_t fla
 }
 
 /// stale, being_removed: again.
-Task<Outcome> Client::rename_once(std::string_view from, std::string_view to, std::uint32_t flags) {
+Task<Outcome> Client::rename_once(PathUse* use, std::string from, std::string to,
+                                  std::uint32_t flags) {
   const bool exchange = (flags & wire::Rename::kExchange) != 0;
   std::uint64_t moves = 0;
   for (;;) {
-    Walk old_walk = walk_of(from);
+    Walk old_walk = walk_of(from, use);
     BFS_CO_CHECK(old_walked, co_await walk_to_last(&old_walk));
-    Walk new_walk = walk_of(to);
+    Walk new_walk = walk_of(to, use);
     BFS_CO_CHECK(new_walked, co_await walk_to_last(&new_walk));
     // The root stays where it is; and what ends in ".." names a directory on its way.
     if (old_walk.name.empty() || new_walk.name.empty()) co_return fail(Errc::busy);
@@ -73,6 +75,7 @@ Task<Outcome> Client::rename_once(std::string_view from, std::string_view to, st
         if (!read && read.error().code == Errc::busy) co_return fail(Errc::stale);
         if (!read) co_return std::unexpected(read.error());
         moves = *read;
+        use->fresh = true;
         continue;
       }
       if (moved != 0 && below(new_walk.above, moved)) co_return fail(Errc::invalid);
@@ -85,15 +88,21 @@ Task<Outcome> Client::rename_once(std::string_view from, std::string_view to, st
     const std::string names = old_walk.name + new_walk.name;
     const auto answer =
         co_await caller_->call<wire::Rename>(server_of(old_walk), request, bytes_of(names));
+    forget(old_walk.parent(), old_walk.name);  // also if it is not known how it ended
+    forget(new_walk.parent(), new_walk.name);
     if (!answer) co_return std::unexpected(answer.error());
     co_return 0;
   }
 }
 
 Task<Outcome> Client::link(std::string from, std::string to) {
-  Walk old_walk = walk_of(from);
+  return retried(&Client::link_once, std::move(from), std::move(to));
+}
+
+Task<Outcome> Client::link_once(PathUse* use, std::string from, std::string to) {
+  Walk old_walk = walk_of(from, use);
   BFS_CO_CHECK(old_walked, co_await walk_to_last(&old_walk));
-  Walk new_walk = walk_of(to);
+  Walk new_walk = walk_of(to, use);
   BFS_CO_CHECK(new_walked, co_await walk_to_last(&new_walk));
   if (old_walk.name.empty()) co_return fail(Errc::not_permitted);  // a directory
   BFS_CO_TRY(found, co_await look_up(old_walk.parent(), old_walk.name));
@@ -103,6 +112,7 @@ Task<Outcome> Client::link(std::string from, std::string to) {
   const ServerIndex home = map().home(found.body.inode);
   BFS_CO_TRY(answer, co_await call_entry<wire::Link>(home, request, new_walk.name));
   static_cast<void>(answer);
+  forget(found.body.inode);
   co_return 0;
 }
 
