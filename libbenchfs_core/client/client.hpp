@@ -105,6 +105,8 @@ class Client {
   Task<Outcome> truncate(std::string path, std::uint64_t size);
   Task<Outcome> flush_size(OpenFile* file);
   Task<Outcome> sync(OpenFile* file);
+  /// Of all files, by anybody, on all servers.
+  Task<Outcome> sync_all();
   /// in_call: of a blocking call, which may take as long as it takes; else the task is to suspend
   /// soon.
   Task<Outcome> read(OpenFile* file, std::span<const benchfs_extent> extents,
