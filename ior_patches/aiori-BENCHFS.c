@@ -145,7 +145,7 @@ static int status_of(int64_t result) {
 static aiori_fd_t* open_file(const char* path, int aiori_flags, int flags,
                              aiori_mod_opt_t* options) {
   benchfs_file_t* file;
-  if (dry_run()) return NULL;
+  if (dry_run()) return (aiori_fd_t *)&session; /* IOR takes NULL for an error */
   flags |= (aiori_flags & (IOR_WRONLY | IOR_RDWR)) != 0 ? O_RDWR : O_RDONLY;
   if ((aiori_flags & IOR_EXCL) != 0) flags |= O_EXCL;
   if (benchfs_open(session.fs, inside(path), flags, 0664, ((benchfs_options_t*)options)->chunk,
@@ -296,6 +296,11 @@ static int BENCHFS_Mkdir(const char* path, mode_t mode, aiori_mod_opt_t* options
   return status_of(made);
 }
 
+static int BENCHFS_Rename(const char *from, const char *to, aiori_mod_opt_t *options) {
+  if (dry_run()) return 0;
+  return status_of(benchfs_rename(session.fs, inside(from), inside(to), 0));
+}
+
 static int BENCHFS_Rmdir(const char* path, aiori_mod_opt_t* options) {
   if (dry_run()) return 0;
   return status_of(benchfs_rmdir(session.fs, inside(path)));
@@ -336,6 +341,7 @@ ior_aiori_t benchfs_aiori = {
     .statfs = BENCHFS_Statfs,
     .mkdir = BENCHFS_Mkdir,
     .rmdir = BENCHFS_Rmdir,
+    .rename = BENCHFS_Rename,
     .access = BENCHFS_Access,
     .stat = BENCHFS_Stat,
     .initialize = BENCHFS_Initialize,
