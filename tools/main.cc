@@ -41,8 +41,8 @@ int dispatch(int argc, char** argv) {
                               make_env(app),   make_ls(app),     make_stat(app), make_mkdir(app),
                               make_rmdir(app), make_rm(app),     make_ln(app),   make_touch(app),
                               make_chmod(app), make_chown(app),  make_cat(app),  make_cp(app),
-                              make_put(app),   make_get(app),    make_du(app),   make_find(app),
-                              make_tree(app)};
+                              make_put(app),   make_get(app),    make_df(app),   make_du(app),
+                              make_find(app),  make_tree(app)};
   const auto chosen = [&]() -> const Command* {
     for (const Command& command : commands)
       if (command.app->parsed()) return &command;
