@@ -145,7 +145,7 @@ static int status_of(int64_t result) {
 static aiori_fd_t* open_file(const char* path, int aiori_flags, int flags,
                              aiori_mod_opt_t* options) {
   benchfs_file_t* file;
-  if (dry_run()) return (aiori_fd_t *)&session; /* IOR takes NULL for an error */
+  if (dry_run()) return (aiori_fd_t*)&session; /* IOR takes NULL for an error */
   flags |= (aiori_flags & (IOR_WRONLY | IOR_RDWR)) != 0 ? O_RDWR : O_RDONLY;
   if ((aiori_flags & IOR_EXCL) != 0) flags |= O_EXCL;
   if (benchfs_open(session.fs, inside(path), flags, 0664, ((benchfs_options_t*)options)->chunk,
@@ -296,7 +296,7 @@ static int BENCHFS_Mkdir(const char* path, mode_t mode, aiori_mod_opt_t* options
   return status_of(made);
 }
 
-static int BENCHFS_Rename(const char *from, const char *to, aiori_mod_opt_t *options) {
+static int BENCHFS_Rename(const char* from, const char* to, aiori_mod_opt_t* options) {
   if (dry_run()) return 0;
   return status_of(benchfs_rename(session.fs, inside(from), inside(to), 0));
 }
@@ -306,21 +306,19 @@ static int BENCHFS_Rmdir(const char* path, aiori_mod_opt_t* options) {
   return status_of(benchfs_rmdir(session.fs, inside(path)));
 }
 
-/* Of the whole file system: the sum over all servers, the same for every path. */
+/* Of the whole file system, the same for every path. */
 static int BENCHFS_Statfs(const char* path, ior_aiori_statfs_t* out, aiori_mod_opt_t* options) {
-  const uint64_t block = 4096;
+  struct benchfs_statfs space;
   if (dry_run()) return 0;
+  const int told = benchfs_statfs(session.fs, &space);
+  if (told != 0) return status_of(told);
   memset(out, 0, sizeof(*out));
-  out->f_bsize = block;
-  for (int i = 0; i < benchfs_server_count(session.fs); i++) {
-    struct benchfs_server_status status;
-    const int told = benchfs_server_status(session.fs, i, &status);
-    if (told != 0) return status_of(told);
-    out->f_blocks += status.capacity_bytes / block;
-    out->f_bfree += status.free_bytes / block;
-    out->f_files += status.files;
-  }
-  out->f_bavail = out->f_bfree;
+  out->f_bsize = space.block_bytes;
+  out->f_blocks = space.total_bytes / space.block_bytes;
+  out->f_bfree = space.free_bytes / space.block_bytes;
+  out->f_bavail = space.available_bytes / space.block_bytes;
+  out->f_files = space.files + space.free_files;
+  out->f_ffree = space.free_files;
   return 0;
 }
 
