@@ -296,10 +296,16 @@ static int BENCHFS_Mkdir(const char* path, mode_t mode, aiori_mod_opt_t* options
   return status_of(made);
 }
 
+#ifdef BENCHFS_RENAME_NOREPLACE /* benchfs.h has benchfs_rename() */
 static int BENCHFS_Rename(const char* from, const char* to, aiori_mod_opt_t* options) {
   if (dry_run()) return 0;
-  return status_of(benchfs_rename(session.fs, inside(from), inside(to), 0));
+  const int renamed = benchfs_rename(session.fs, inside(from), inside(to), 0);
+  if (renamed != 0) {
+    WARNF("cannot rename %s to %s: %s", from, to, benchfs_error());
+  }
+  return status_of(renamed);
 }
+#endif
 
 static int BENCHFS_Rmdir(const char* path, aiori_mod_opt_t* options) {
   if (dry_run()) return 0;
@@ -311,7 +317,10 @@ static int BENCHFS_Statfs(const char* path, ior_aiori_statfs_t* out, aiori_mod_o
   struct benchfs_statfs space;
   if (dry_run()) return 0;
   const int told = benchfs_statfs(session.fs, &space);
-  if (told != 0) return status_of(told);
+  if (told != 0) {
+    WARNF("cannot tell the space of the file system: %s", benchfs_error());
+    return status_of(told);
+  }
   memset(out, 0, sizeof(*out));
   out->f_bsize = space.block_bytes;
   out->f_blocks = space.total_bytes / space.block_bytes;
@@ -339,7 +348,9 @@ ior_aiori_t benchfs_aiori = {
     .statfs = BENCHFS_Statfs,
     .mkdir = BENCHFS_Mkdir,
     .rmdir = BENCHFS_Rmdir,
+#ifdef BENCHFS_RENAME_NOREPLACE
     .rename = BENCHFS_Rename,
+#endif
     .access = BENCHFS_Access,
     .stat = BENCHFS_Stat,
     .initialize = BENCHFS_Initialize,
