@@ -296,7 +296,6 @@ static int BENCHFS_Mkdir(const char* path, mode_t mode, aiori_mod_opt_t* options
   return status_of(made);
 }
 
-#ifdef BENCHFS_RENAME_NOREPLACE /* benchfs.h has benchfs_rename() */
 static int BENCHFS_Rename(const char* from, const char* to, aiori_mod_opt_t* options) {
   if (dry_run()) return 0;
   const int renamed = benchfs_rename(session.fs, inside(from), inside(to), 0);
@@ -305,7 +304,6 @@ static int BENCHFS_Rename(const char* from, const char* to, aiori_mod_opt_t* opt
   }
   return status_of(renamed);
 }
-#endif
 
 static int BENCHFS_Rmdir(const char* path, aiori_mod_opt_t* options) {
   if (dry_run()) return 0;
@@ -348,9 +346,7 @@ ior_aiori_t benchfs_aiori = {
     .statfs = BENCHFS_Statfs,
     .mkdir = BENCHFS_Mkdir,
     .rmdir = BENCHFS_Rmdir,
-#ifdef BENCHFS_RENAME_NOREPLACE
     .rename = BENCHFS_Rename,
-#endif
     .access = BENCHFS_Access,
     .stat = BENCHFS_Stat,
     .initialize = BENCHFS_Initialize,

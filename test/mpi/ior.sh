@@ -131,10 +131,6 @@ mdtest_passes() {
 file_phases='File creation|File stat|File read|File removal'
 directory_phases='Directory creation|Directory stat|Directory removal'
 tree_phases='Tree creation|Tree removal'
-echo '#include <benchfs.h>' >"$work/rename.c"
-echo 'int main(void) { return benchfs_rename(0, "", "", BENCHFS_RENAME_NOREPLACE); }' >>"$work/rename.c"
-# shellcheck disable=SC2046
-renames=$("$MPICC" $(pkg-config --cflags benchfs) -c -o "$work/rename.o" "$work/rename.c" 2>/dev/null && echo yes)
 
 all() {
     ior_passes "one file, in segments" -w -W -r -R -C -o benchfs:/shared -b 1m -t 256k -s 4
@@ -149,15 +145,9 @@ all() {
     mdtest_passes "easy" "$file_phases|$tree_phases" -F -n 200 -u -z 0 -w 1 -e 1 -d benchfs:/easy
     mdtest_passes "hard" "$file_phases|$tree_phases" -F -n 200 -t -w 3901 -e 3901 -X --verify-write -N 1 -d /a/b/hard
     # Without phases named, mdtest renames directories as well.
-    if [ -n "$renames" ]; then
-        mdtest_passes "files and directories in a tree" "$file_phases|$directory_phases|Directory rename|$tree_phases" \
-            -n 42 -z 2 -b 2 -u -w 10 -e 10 -d benchfs:/tree
-        mdtest_passes "directories" "$directory_phases|Directory rename" -D -n 100 -w 1 -e 1 -d benchfs:/dirs
-    else
-        mdtest_passes "files and directories in a tree" "$file_phases|$directory_phases|$tree_phases" \
-            -n 42 -z 2 -b 2 -u -w 10 -e 10 -C -T -E -r -d benchfs:/tree
-        skip "mdtest: $servers, rename" "benchfs.h has no benchfs_rename"
-    fi
+    mdtest_passes "files and directories in a tree" "$file_phases|$directory_phases|Directory rename|$tree_phases" \
+        -n 42 -z 2 -b 2 -u -w 10 -e 10 -d benchfs:/tree
+    mdtest_passes "directories" "$directory_phases|Directory rename" -D -n 100 -w 1 -e 1 -d benchfs:/dirs
     mdtest_passes "files at the leaves" "$file_phases|$tree_phases" -F -L -I 10 -z 2 -b 3 -w 100 -e 100 -X -d /leaves
     mdtest_passes "mknod, sync, random stat" 'File creation|File stat|File removal' \
         -F -n 50 -k -Y -R -C -T -r -d benchfs:/nodes
