@@ -107,7 +107,7 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
   }
   co_await walk(extents, memory, middle, ~0ull);
   if (middle > begin) co_await walk(extents, memory, 0, middle);
-  if (local_ && !error_) moved_here(mover_.flush());
+  settle();
   for (std::unique_ptr<Batch>& batch : open_) {
     if (batch == nullptr || error_) continue;
     co_await window_.acquire();
@@ -150,6 +150,7 @@ Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<con
       if (taken == Taken::yes) continue;
     }
     if (contiguous_ || piece.bytes >= kPackedBelow) {
+      if (!borrowed_.empty()) settle();
       co_await window_.acquire();
       move_piece(server, piece).detach();
       continue;
@@ -157,6 +158,7 @@ Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<con
     if (open_.empty()) open_.resize(client_.caller().servers());
     std::unique_ptr<Batch>& batch = open_[server];
     if (batch != nullptr && full(*batch, piece)) {
+      if (!borrowed_.empty()) settle();
       co_await window_.acquire();
       move_batch(std::move(batch)).detach();
     }
@@ -202,6 +204,7 @@ bool Transfer::still_missing(ServerIndex server, const LocalFile& file) const {
 
 Transfer::Taken Transfer::move_here(ServerIndex server, const StripePlace& at, int fd,
                                     const PieceCursor::Piece& piece) {
+  if (direction_ == Direction::write && !borrow(server, at, piece.bytes)) return Taken::no;
   moved_here(mover_.add(server, fd, at.offset, piece.offset, piece.memory, piece.bytes));
   if (direction_ == Direction::write) file_.dirty_servers[server] = true;
   return Taken::yes;
@@ -212,6 +215,35 @@ void Transfer::moved_here(const Status& status) {
   if (const auto moved = mover_.take_moved()) {
     client_.local().count(moved->server, direction_ == Direction::write, moved->bytes);
   }
+}
+
+/// Asks for the blocks of a piece, but for those that it shares with the piece before.
+bool Transfer::borrow(ServerIndex server, const StripePlace& at, std::size_t bytes) {
+  const std::uint64_t block = client_.local().block_bytes(server);
+  std::uint64_t begin = at.offset / block * block;
+  const std::uint64_t end = (at.offset + bytes + block - 1) / block * block;
+  const bool same = !borrowed_.empty() && server == borrowed_last_ && at.file == borrowed_file_;
+  if (same && begin >= borrowed_begin_ && begin < borrowed_end_) begin = borrowed_end_;
+  if (begin >= end) return true;
+  if (!client_.local().borrow(server, end - begin)) return false;
+  if (borrowed_.empty()) borrowed_.resize(client_.caller().servers());
+  borrowed_[server] += end - begin;
+  borrowed_last_ = server;
+  borrowed_file_ = at.file;
+  borrowed_begin_ = begin;
+  borrowed_end_ = end;
+  return true;
+}
+
+/// Moves what was collected and gives back what was borrowed for it: not to be held while others
+/// are waited for, who may wait for that.
+void Transfer::settle() {
+  if (!local_) return;
+  if (!error_) moved_here(mover_.flush());
+  for (ServerIndex server = 0; server < borrowed_.size(); ++server) {
+    if (borrowed_[server] > 0) client_.local().give_back(server, borrowed_[server]);
+  }
+  borrowed_.clear();
 }
 
 bool Transfer::full(const Batch& batch, const PieceCursor::Piece& piece) const {

@@ -73,6 +73,8 @@ class Transfer {
   Taken move_here(ServerIndex server, const StripePlace& at, int fd,
                   const PieceCursor::Piece& piece);
   void moved_here(const Status& status);
+  bool borrow(ServerIndex server, const StripePlace& at, std::size_t bytes);
+  void settle();
   /// True if `piece` does not fit into the server's open batch any more.
   bool full(const Batch& batch, const PieceCursor::Piece& piece) const;
   void pack(std::unique_ptr<Batch>& batch, ServerIndex server, const PieceCursor::Piece& piece);
@@ -96,6 +98,11 @@ class Transfer {
   Gate gate_;
   std::vector<Missing> missing_;
   LocalMover mover_;
+  /// What the mover may allocate, by server; empty: nothing is borrowed.
+  std::vector<std::uint64_t> borrowed_;
+  ServerIndex borrowed_last_ = 0;  ///< the server, local file and blocks of the last piece
+  unsigned borrowed_file_ = 0;
+  std::uint64_t borrowed_begin_ = 0, borrowed_end_ = 0;
   std::optional<Error> error_;  ///< the first one
 };
 

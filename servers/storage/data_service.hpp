@@ -11,6 +11,7 @@
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/piece_list.hpp"
+#include "storage/space.hpp"
 
 namespace benchfs {
 
@@ -27,6 +28,7 @@ class DataService {
   struct Options {
     ServerIndex self = 0;
     std::size_t rpc_bytes_max = 1u << 20;
+    Space* space = nullptr;  ///< admits writes; null: all
   };
   /// Brings the log of the metadata to the device.
   using SyncMetadata = std::function<Task<Status>()>;
