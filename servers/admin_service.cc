@@ -55,7 +55,6 @@ Task<void> AdminService::space(Incoming incoming) {
   reply.device_free = device.free_bytes;
   reply.device_available = device.available_bytes;
   reply.device_files = device.files;
-  reply.device_files_available = device.files_available;
   reply.limit_bytes = space_.limit_bytes();
   reply.reserve_bytes = measure->reserve_bytes;
   reply.stored_bytes = measure->stored_bytes;

@@ -467,8 +467,7 @@ struct ServerSpace {
     std::uint64_t device_bytes;      ///< size of the file system under the data directory
     std::uint64_t device_free;       ///< bytes of it that nobody uses
     std::uint64_t device_available;  ///< bytes of those that this server's user may take
-    std::uint64_t device_files;      ///< 0: the file system has no limit for them
-    std::uint64_t device_files_available;
+    std::uint64_t device_files;      ///< that can still be made on it; ~0: it has no limit
     std::uint64_t limit_bytes;    ///< most file data that the server takes; 0: no limit of its own
     std::uint64_t reserve_bytes;  ///< of what is available, kept from file data
     std::uint64_t stored_bytes;   ///< allocated by file data

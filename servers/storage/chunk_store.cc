@@ -358,8 +358,7 @@ Result<Device> ChunkStore::device() const {
   device.bytes = facts.f_blocks * unit;
   device.free_bytes = facts.f_bfree * unit;
   device.available_bytes = facts.f_bavail * unit;
-  device.files = facts.f_files;
-  device.files_available = facts.f_favail;
+  device.files = facts.f_files > 0 ? facts.f_favail : ~0ull;
   return device;
 }
 

@@ -44,7 +44,7 @@ struct Device {
   std::uint64_t id = 0;  ///< different for those of one host
   std::uint64_t block_bytes = 0;
   std::uint64_t bytes = 0, free_bytes = 0, available_bytes = 0;
-  std::uint64_t files = 0, files_available = 0;  ///< 0: it has no limit for them
+  std::uint64_t files = 0;  ///< that can still be made; ~0: it has no limit for them
 };
 
 /// Single-threaded. Buffers stay the caller's, untouched until the task has ended.

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "client/capi.hpp"
-#include "client/space.hpp"
+#include "client/statfs.hpp"
 
 using namespace benchfs;
 using namespace benchfs::capi;

@@ -1,6 +1,6 @@
 // Space over all servers. Each names the file system under its data directory; what the servers of
 // one such file system have together is never more than what it has.
-#include "client/space.hpp"
+#include "client/statfs.hpp"
 
 #include <algorithm>
 #include <map>
@@ -48,8 +48,7 @@ struct benchfs_statfs sum_of(std::span<const SpaceOfServer> servers) {
     sum.free_bytes += std::max(available, std::min(storage.free, device.device_free));
     sum.available_bytes += available;
     std::uint64_t files = available / std::max<std::uint64_t>(device.block_bytes, 1);
-    if (device.device_files > 0) files = std::min(files, device.device_files_available);
-    sum.free_files += files;
+    sum.free_files += std::min(files, device.device_files);
   }
   return sum;
 }
