@@ -25,9 +25,11 @@ constexpr std::uint64_t kMargin = 64ull << 20;
 constexpr std::uint64_t kMarginPart = 16;
 /// Entries made between two looks at the device: a few hundred bytes each.
 constexpr unsigned kEntriesPerLook = 32;
-/// How long a refusal waits for writes in progress, which may turn out to leave room.
-constexpr std::int64_t kLentWaitNs = 2'000'000;
-constexpr int kWaitsMax = 50;
+/// Before a refusal: writes that end are waited for, as they may turn out to leave room; then, for
+/// about 15 ms, what is just being removed; and 100 ms what clients are writing themselves.
+constexpr int kWritesMax = 50;
+constexpr std::int64_t kNapNs = 1'000'000;
+constexpr int kNapsMax = 4, kNapsForLent = 10;
 constexpr std::int64_t kTellEveryNs = 10'000'000'000;
 
 std::uint64_t less(std::uint64_t from, std::uint64_t what) {
@@ -157,7 +159,8 @@ Task<Result<Space::Hold>> Space::admit_bytes(std::uint64_t bytes) {
 }
 
 Task<Result<Space::Hold>> Space::admit_exactly(std::uint64_t bytes) {
-  for (int waits = 0;; ++waits) {
+  int writes = 0, naps = 0;
+  for (;;) {
     BFS_CO_CHECK(counted, refresh());
     if (bytes <= room_) co_return take(bytes);
     if (lender_ != nullptr && lender_->lent() > 0) {
@@ -165,13 +168,13 @@ Task<Result<Space::Hold>> Space::admit_exactly(std::uint64_t bytes) {
       BFS_CO_CHECK(again, refresh());
       if (bytes <= room_) co_return take(bytes);
     }
-    // Writes in progress count with all that they may take, and take less where blocks are there.
-    if (waits == kWaitsMax) break;
-    if (held_ > 0) {
+    const bool lent = lender_ != nullptr && lender_->lent() > 0;
+    if (held_ > 0 && writes < kWritesMax) {
+      ++writes;
       auto ended = released_.wait();
       co_await ended;
-    } else if (lender_ != nullptr && lender_->lent() > 0) {
-      co_await loop_.sleep_ns(kLentWaitNs);
+    } else if (naps < (lent ? kNapsForLent : kNapsMax)) {
+      co_await loop_.sleep_ns(kNapNs << std::min(naps++, 4));
     } else {
       break;
     }

@@ -64,7 +64,8 @@ class Space {
 
   /// The write may go on as long as the hold lives; empty: ask admit(). Cheap, for every write.
   std::optional<Hold> admit_at_once(const PieceList& list);
-  /// Error: no_space; io. Waits for what is being written, if it may turn out to leave room.
+  /// Error: no_space; io. Waits a little for what is being written or removed, which may leave
+  /// room.
   Task<Result<Hold>> admit(InodeId inode, PieceList list);
   /// The same, for blocks that are allocated without a write.
   Task<Result<Hold>> admit_bytes(std::uint64_t bytes);
