@@ -1,6 +1,6 @@
 /*
- * full.c - a server with max_storage 4 MiB: what does not fit is MPI_ERR_NO_SPACE, on all ranks of a
- * collective call, and what was written before is intact.
+ * full.c - a server with max_storage 4 MiB: what does not fit is MPI_ERR_NO_SPACE, on all ranks of
+ * a collective call, and what was written before is intact.
  *
  *   full FILE
  */
@@ -28,18 +28,21 @@ int main(int argc, char** argv) {
   MPI_Offset mine;
 
   test_begin(&argc, &argv);
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN); /* of MPI_Wait */
   mine = (MPI_Offset)rank * BYTES; /* 2 ranks: half of it is full after the first write */
   if (argc != 2 || ranks != 2 ||
-      !OK(MPI_File_open(MPI_COMM_WORLD, argv[1], MPI_MODE_CREATE | MPI_MODE_RDWR, MPI_INFO_NULL, &file)))
+      !OK(MPI_File_open(MPI_COMM_WORLD, argv[1], MPI_MODE_CREATE | MPI_MODE_RDWR, MPI_INFO_NULL,
+                        &file)))
     MPI_Abort(MPI_COMM_WORLD, 1);
   fill(1);
   OK(MPI_File_write_at_all(file, mine, data, BYTES, MPI_BYTE, &status));
   OK(MPI_File_write_at_all(file, 2 * BYTES + mine, data, BYTES, MPI_BYTE, &status));
   MPI_Barrier(MPI_COMM_WORLD);
 
-  FAILS(MPI_File_write_at(file, 8 * BYTES + mine, data, BYTES, MPI_BYTE, &status), MPI_ERR_NO_SPACE, "/full");
-  FAILS(MPI_File_write_at_all(file, 16 * BYTES + mine, data, BYTES, MPI_BYTE, &status), MPI_ERR_NO_SPACE,
+  FAILS(MPI_File_write_at(file, 8 * BYTES + mine, data, BYTES, MPI_BYTE, &status), MPI_ERR_NO_SPACE,
         "/full");
+  FAILS(MPI_File_write_at_all(file, 16 * BYTES + mine, data, BYTES, MPI_BYTE, &status),
+        MPI_ERR_NO_SPACE, "/full");
   OK(MPI_File_iwrite_at(file, 32 * BYTES + mine, data, BYTES, MPI_BYTE, &request));
   FAILS(MPI_Wait(&request, &status), MPI_ERR_NO_SPACE, "");
   CHECK(intact(file, mine));
