@@ -179,10 +179,13 @@ void Server::start_services() {
                          .default_chunk_bytes = config_.chunk_bytes,
                          .room = [this] { return space_->room_for_entries(); },
                          .groups = groups_of_process()});
+  sizes_ = std::make_unique<NamespaceSizes>(*names_);
   data_service_ = std::make_unique<DataService>(
       loop, *chunks_, *pool_, map, [this] { return meta_->sync(); }, dispatcher_->counters(),
-      DataService::Options{
-          .self = index_, .rpc_bytes_max = config_.rpc_bytes_max, .space = space_.get()});
+      DataService::Options{.self = index_,
+                           .rpc_bytes_max = config_.rpc_bytes_max,
+                           .space = space_.get(),
+                           .sizes = sizes_.get()});
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
   start_local_service();
   admin_service_ =
