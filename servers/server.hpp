@@ -96,6 +96,7 @@ class Server {
   std::unique_ptr<Links> links_;
   std::unique_ptr<Moves> moves_;
   std::unique_ptr<Namespace> names_;
+  std::unique_ptr<Space> space_;
   std::unique_ptr<NamespaceSizes> sizes_;
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<NamespaceService> namespace_service_;

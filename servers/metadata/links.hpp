@@ -39,8 +39,8 @@ class Links {
   };
   /// In this turn's batch: one entry of the inode is gone. Error: io, nothing was changed.
   Result<Taken> take(Entry entry);
-  /// The batch is written. Data goes in the background; a home elsewhere has been asked once when this
-  /// returns, and is asked again until it has heard it.
+  /// The batch is written. Data goes in the background; a home elsewhere has been asked once when
+  /// this returns, and is asked again until it has heard it.
   Task<void> carry_out(Taken taken);
   /// In this turn's batch: one entry more of an inode whose home is here. not_found, not_permitted:
   /// a directory.

@@ -23,7 +23,7 @@ Moves::Moves(Loop& loop, MetaStore& store, Removals& removals, Links& links, Tok
       gate_(gate),
       map_(map),
       peers_(peers),
-      options_(options) {}
+      options_(std::move(options)) {}
 
 Task<Status> Moves::start() {
   BFS_CO_CHECK(answers, tokens_.start());
@@ -118,6 +118,9 @@ Task<Result<wire::Link::Reply>> Moves::link(wire::Link::Request request, std::st
     co_return std::unexpected(inode.error());
   }
   if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::not_permitted);
+  if (options_.room) {
+    BFS_CO_CHECK(room, options_.room());
+  }
   MoveIntent intent{.token = random_id(),
                     .kind = Kind::link,
                     .state = State::begun,

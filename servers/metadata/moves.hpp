@@ -40,6 +40,7 @@ class Moves {
  public:
   struct Options {
     ServerIndex self = 0;
+    std::function<Status()> room{};           ///< no_space: no more links; empty: no limit
     std::int64_t retry_min_ns = 100'000'000;  ///< first pause before another try; doubles
     std::int64_t retry_max_ns = 10'000'000'000;
   };

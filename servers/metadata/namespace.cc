@@ -63,6 +63,12 @@ Status Namespace::check_entry(InodeId parent, std::string_view name) const {
   return {};
 }
 
+/// Whether a new entry may come below it.
+Status Namespace::check_parent(InodeId parent) const {
+  BFS_CHECK(there, removals_.check_parent(parent));
+  return options_.room ? options_.room() : Status{};
+}
+
 // ---- entries ----
 
 Task<Result<wire::Lookup::Reply>> Namespace::lookup(InodeId parent, std::string_view name) {
@@ -123,7 +129,7 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
     BFS_CO_CHECK(written, co_await writing);
     co_return fail(Errc::not_found);
   }
-  BFS_CO_CHECK(parent, removals_.check_parent(request.parent));
+  BFS_CO_CHECK(parent, check_parent(request.parent));
   const InodeId number = store_.next_inode(entry_slot(request.parent, name));
   const Inode inode =
       new_inode(number, S_IFREG | (request.mode & kPermissionBits), chunk_bytes, owner);
@@ -169,7 +175,7 @@ Task<Result<wire::Mkdir::Reply>> Namespace::make_directory(wire::Mkdir::Request 
     co_return fail(Errc::exists);
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
-  BFS_CO_CHECK(parent, removals_.check_parent(request.parent));
+  BFS_CO_CHECK(parent, check_parent(request.parent));
   const InodeId number = store_.next_inode(entry_slot(request.parent, name));
   const Inode inode = new_inode(number, S_IFDIR | (request.mode & kPermissionBits),
                                 options_.default_chunk_bytes, owner);

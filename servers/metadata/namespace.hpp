@@ -38,6 +38,8 @@ class Namespace {
   struct Options {
     ServerIndex self = 0;
     std::uint64_t default_chunk_bytes = kChunkBytesDefault;
+    /// Whether the metadata may grow by an entry; null: always.
+    std::function<Status()> room = nullptr;
     std::vector<std::uint32_t> groups;  ///< of the job's user, to which files may be given
   };
   /// Whose files are made, and who asks.
@@ -113,6 +115,7 @@ class Namespace {
                       wire::Attributes& attributes) const;
   Result<Page> list(wire::ReadDirectory::Request request, std::string_view after) const;
   Status check_entry(InodeId parent, std::string_view name) const;
+  Status check_parent(InodeId parent) const;
   bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
   Task<Result<wire::Open::Reply>> open_existing(Entry entry, std::uint32_t flags);
   /// Waits for a change of the truncate that is under way, if one is; its error if it is stuck.

@@ -120,7 +120,7 @@ Task<Result<wire::Symlink::Reply>> Namespace::make_link(wire::Symlink::Request r
     co_return fail(Errc::exists);
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
-  BFS_CO_CHECK(parent, removals_.check_parent(request.parent));
+  BFS_CO_CHECK(parent, check_parent(request.parent));
   const InodeId number = store_.next_inode(entry_slot(request.parent, name));
   Inode inode = new_inode(number, S_IFLNK | 0777, options_.default_chunk_bytes, owner);
   inode.attributes.size = target.size();
