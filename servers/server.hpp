@@ -28,6 +28,7 @@
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/data_service.hpp"
+#include "storage/hole_service.hpp"
 #include "storage/local_service.hpp"
 
 namespace benchfs {
@@ -89,6 +90,7 @@ class Server {
   std::unique_ptr<Removals> removals_;
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<DataService> data_service_;
+  std::unique_ptr<HoleService> hole_service_;
   std::unique_ptr<NamespaceService> namespace_service_;
   std::unique_ptr<LocalService> local_service_;  ///< null: not offered
   std::unique_ptr<AdminService> admin_service_;

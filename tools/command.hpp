@@ -49,6 +49,7 @@ Command make_get(CLI::App& benchfs);
 Command make_du(CLI::App& benchfs);
 Command make_find(CLI::App& benchfs);
 Command make_tree(CLI::App& benchfs);
+Command make_truncate(CLI::App& benchfs);
 
 /// An option whose value is a duration such as "60s"; `ms` keeps its value as the default.
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::int64_t& ms,

@@ -116,7 +116,7 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
   co_await gate_.drained();
   if (error_) co_return std::unexpected(*error_);
   if (direction_ == Direction::write) {
-    if (total > 0) {
+    if (total > 0 && !size_told_) {
       file_.written_end = std::max(file_.written_end, end);
       file_.size_dirty = true;
     }
