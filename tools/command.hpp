@@ -41,15 +41,20 @@ Command make_mkdir(CLI::App& benchfs);
 Command make_rmdir(CLI::App& benchfs);
 Command make_rm(CLI::App& benchfs);
 Command make_ln(CLI::App& benchfs);
+Command make_chown(CLI::App& benchfs);
 Command make_touch(CLI::App& benchfs);
 Command make_chmod(CLI::App& benchfs);
 Command make_cat(CLI::App& benchfs);
+Command make_cp(CLI::App& benchfs);
 Command make_put(CLI::App& benchfs);
 Command make_get(CLI::App& benchfs);
 Command make_du(CLI::App& benchfs);
 Command make_find(CLI::App& benchfs);
 Command make_tree(CLI::App& benchfs);
 Command make_truncate(CLI::App& benchfs);
+
+/// A word of the command line of `find` as its parser takes it.
+std::string find_word(const std::string& word);
 
 /// An option whose value is a duration such as "60s"; `ms` keeps its value as the default.
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::int64_t& ms,

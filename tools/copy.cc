@@ -1,154 +1,123 @@
-// `benchfs cat`, `benchfs put`, `benchfs get`: whole files between here and there.
-#include <fcntl.h>
+// `benchfs cp`, `benchfs put`, `benchfs get`, `benchfs cat`: files between here and there. They
+// differ in how the command line tells the sides apart; the copying is the same.
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-
-#include "files.hpp"
-#include "mode.hpp"
-#include "net/socket.hpp"
+#include "copier.hpp"
 
 namespace benchfs::tools {
 namespace {
 
 using Words = std::vector<std::string>;
+constexpr std::string_view kPrefix = "benchfs:";
 
-constexpr std::size_t kBlockBytes = 8u << 20;
+/// A path of the command line, and the side that it is on.
+struct Place {
+  FileTree* tree;
+  std::string path;
+  bool standard = false;  ///< "-": standard input or output
+};
 
-/// What was read into `block`, less than it has room for only at the end; or a negative errno.
-std::int64_t read_local(int fd, std::vector<char>& block) {
-  std::size_t have = 0;
-  while (have < block.size()) {
-    const ssize_t got = ::read(fd, block.data() + have, block.size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return -errno;
-    if (got == 0) break;
-    have += static_cast<std::size_t>(got);
-  }
-  return static_cast<std::int64_t>(have);
+/// Where `source` goes in the directory `target`.
+std::string into(const std::string& target, const std::string& source) {
+  const std::string name = base_name(source);
+  // What has no name of its own gives what is in it.
+  return name.empty() || name == "." || name == ".." ? target : joined(target, name);
 }
 
-int write_local(int fd, const char* from, std::size_t bytes) {
-  while (bytes > 0) {
-    const ssize_t put = ::write(fd, from, bytes);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return -errno;
-    from += put;
-    bytes -= static_cast<std::size_t>(put);
+int copy_all(Files& files, const CopyOptions& options, const std::vector<Place>& sources,
+             const Place& target) {
+  Node there;
+  const bool directory =
+      !target.standard && target.tree->stat(target.path, true, there) == 0 && S_ISDIR(there.mode);
+  if (!directory && !target.standard && sources.size() > 1) {
+    files.complain(target.tree->shown(target.path), "not a directory, for several files");
+    return kFailure;
   }
-  return 0;
-}
-
-/// The whole file to `fd`, which `local` names in messages.
-void copy_out(Files& files, const std::string& path, int fd, const std::string& local) {
-  benchfs_file_t* file = nullptr;
-  int error = benchfs_open(files, path.c_str(), O_RDONLY, 0, 0, &file);
-  if (error != 0) return files.complain(path, error);
-  std::vector<char> block(kBlockBytes);
-  for (std::uint64_t at = 0;;) {
-    const std::int64_t got = benchfs_pread(file, block.data(), block.size(), at);
-    if (got < 0) files.complain(path, got);
-    if (got <= 0) break;
-    const int written = write_local(fd, block.data(), static_cast<std::size_t>(got));
-    if (written != 0) {
-      files.complain(local, std::string(std::strerror(-written)));
-      break;
+  Copier copier(files, options);
+  const auto input = stream_of(STDIN_FILENO), output = stream_of(STDOUT_FILENO);
+  for (const Place& source : sources) {
+    if (target.standard) {
+      copier.copy_stream(*source.tree, source.path, *output, "standard output");
+    } else if (!source.standard) {
+      copier.copy(*source.tree, source.path, *target.tree,
+                  directory ? into(target.path, source.path) : target.path);
+    } else if (directory) {
+      copier.complain(target.tree->shown(target.path),
+                      "standard input needs a name, not a directory");
+    } else {
+      copier.copy_stream(*input, "standard input", *target.tree, target.path, 0666);
     }
-    at += static_cast<std::uint64_t>(got);
   }
-  error = benchfs_close(file);
-  if (error != 0) files.complain(path, error);
+  copier.finish();
+  return files.status();
 }
 
-void copy_in(Files& files, int fd, const std::string& local, const std::string& path,
-             std::uint32_t mode) {
-  benchfs_file_t* file = nullptr;
-  int error = benchfs_open(files, path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, mode, 0, &file);
-  if (error != 0) return files.complain(path, error);
-  std::vector<char> block(kBlockBytes);
-  for (std::uint64_t at = 0;;) {
-    const std::int64_t got = read_local(fd, block);
-    if (got < 0) files.complain(local, std::string(std::strerror(static_cast<int>(-got))));
-    if (got <= 0) break;
-    const std::int64_t put = benchfs_pwrite(file, block.data(), static_cast<std::size_t>(got), at);
-    if (put < 0) {
-      files.complain(path, put);
-      break;
-    }
-    at += static_cast<std::uint64_t>(got);
+int put(Files& files, const Words& words, const CopyOptions& options) {
+  const auto here = local_tree(), there = benchfs_tree(files);
+  std::vector<Place> sources;
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    sources.push_back({here.get(), words[i], words[i] == "-"});
   }
-  error = benchfs_close(file);
-  if (error != 0) files.complain(path, error);
+  return copy_all(files, options, sources, {there.get(), path_of(words.back())});
+}
+
+int get(Files& files, const Words& words, const CopyOptions& options) {
+  const auto here = local_tree(), there = benchfs_tree(files);
+  std::vector<Place> sources;
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    sources.push_back({there.get(), path_of(words[i])});
+  }
+  const std::string& target = words.back();
+  return copy_all(files, options, sources, {here.get(), target, target == "-"});
+}
+
+int cp(Files& files, const Words& words, const CopyOptions& options) {
+  const auto here = local_tree(), there = benchfs_tree(files);
+  const auto place_of = [&](const std::string& word) {
+    return word.starts_with(kPrefix) ? Place{there.get(), path_of(word)} : Place{here.get(), word};
+  };
+  std::vector<Place> sources;
+  const Place target = place_of(words.back());
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    sources.push_back(place_of(words[i]));
+    if (sources.back().tree == here.get() && target.tree == here.get()) {
+      print_error("cp", fmt::format("both {} and {} are on this machine: a path of the file system "
+                                    "begins with {}",
+                                    words[i], words.back(), kPrefix));
+      return kUsage;
+    }
+  }
+  return copy_all(files, options, sources, target);
 }
 
 int cat(Files& files, const Words& words) {
-  for (const std::string& word : words) {
-    copy_out(files, path_of(word), STDOUT_FILENO, "standard output");
-  }
-  return files.status();
+  const auto there = benchfs_tree(files);
+  std::vector<Place> sources;
+  for (const std::string& word : words) sources.push_back({there.get(), path_of(word)});
+  return copy_all(files, {.jobs = 1}, sources, {nullptr, "-", true});
 }
 
-int put(Files& files, const Words& words) {
-  const std::string target = path_of(words.back());
-  const bool into = files.is_directory(target);
-  if (!into && words.size() > 2) {
-    files.complain(target, std::string("not a directory, for several files"));
-    return kFailure;
-  }
-  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-    const std::string& local = words[i];
-    const bool standard = local == "-";
-    const Fd opened(standard ? -1 : ::open(local.c_str(), O_RDONLY | O_CLOEXEC));
-    const int fd = standard ? STDIN_FILENO : opened.get();
-    struct ::stat st {};
-    if (fd < 0 || fstat(fd, &st) != 0) {
-      files.complain(local, std::string(std::strerror(errno)));
-    } else if (S_ISDIR(st.st_mode)) {
-      files.complain(local, std::string(std::strerror(EISDIR)));
-    } else if (into && standard) {
-      files.complain(target, std::string("standard input needs a name, not a directory"));
-    } else {
-      const std::uint32_t mode = S_ISREG(st.st_mode) ? st.st_mode & 0777 : 0666;
-      copy_in(files, fd, standard ? "standard input" : local,
-              into ? joined(target, base_name(local)) : target, mode & ~umask_now());
-    }
-  }
-  return files.status();
-}
-
-int get(Files& files, const Words& words) {
-  const std::string& target = words.back();
-  struct ::stat there {};
-  const bool into = ::stat(target.c_str(), &there) == 0 && S_ISDIR(there.st_mode);
-  if (!into && words.size() > 2) {
-    files.complain(target, std::string("not a directory, for several files"));
-    return kFailure;
-  }
-  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-    const std::string path = path_of(words[i]);
-    const auto st = files.stat(path);
-    if (!st) continue;
-    if (S_ISDIR(st->mode)) {
-      files.complain(path, std::string(std::strerror(EISDIR)));
-      continue;
-    }
-    if (target == "-") {
-      copy_out(files, path, STDOUT_FILENO, "standard output");
-      continue;
-    }
-    const std::string local = into ? joined(target, base_name(path)) : target;
-    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-    const int fd = ::open(local.c_str(), flags, st->mode & 0777);
-    if (fd < 0) {
-      files.complain(local, std::string(std::strerror(errno)));
-      continue;
-    }
-    copy_out(files, path, fd, local);
-    if (::close(fd) != 0) files.complain(local, std::string(std::strerror(errno)));
-  }
-  return files.status();
+Command copy_command(CLI::App* app, const char* names, const char* help,
+                     int (*run)(Files& files, const Words& words, const CopyOptions& options)) {
+  auto options = std::make_shared<CopyOptions>();
+  auto words = std::make_shared<Words>();
+  app->add_option(names, *words, help)->type_name("");
+  app->add_flag("-r,-R,--recursive", options->recursive,
+                "Directories with all below them; symbolic links stay links");
+  app->add_flag("-p,--preserve", options->preserve, "Keep mode, times and, where allowed, owner");
+  app->add_flag(
+      "--resume", options->resume,
+      "Leave files of the same size and time alone, and write of others only what differs");
+  app->add_flag("--verify", options->verify, "Read back what was written, and compare checksums");
+  app->add_flag("--progress", options->progress, "Show how far it is");
+  app->add_option("-j,--jobs", options->jobs, "Files, and blocks of large files, in flight")
+      ->check(CLI::Range(1u, 64u))
+      ->type_name("N")
+      ->capture_default_str();
+  return files_command(
+      app, std::make_shared<Where>(), words, 2,
+      [options, run](Files& files, const Words& given) { return run(files, given, *options); });
 }
 
 }  // namespace
@@ -160,21 +129,23 @@ Command make_cat(CLI::App& benchfs) {
   return files_command(app, std::make_shared<Where>(), words, 1, cat);
 }
 
+Command make_cp(CLI::App& benchfs) {
+  CLI::App* app = benchfs.add_subcommand("cp", "Copy files to, from and within the file system");
+  app->footer(
+      "Paths of the file system begin with benchfs: here, those without are this machine's.");
+  return copy_command(app, "SOURCE... TARGET", "What to copy, then a name or directory", cp);
+}
+
 Command make_put(CLI::App& benchfs) {
-  auto words = std::make_shared<Words>();
-  CLI::App* app = benchfs.add_subcommand("put", "Copy files of this machine into the file system");
-  app->add_option("LOCAL... PATH", *words, "Files (- is standard input), then a name or directory")
-      ->type_name("");
-  return files_command(app, std::make_shared<Where>(), words, 2, put);
+  return copy_command(
+      benchfs.add_subcommand("put", "Copy files of this machine into the file system"),
+      "LOCAL... PATH", "Files (- is standard input), then a name or directory", put);
 }
 
 Command make_get(CLI::App& benchfs) {
-  auto words = std::make_shared<Words>();
-  CLI::App* app = benchfs.add_subcommand("get", "Copy files out of the file system");
-  app->add_option("PATH... LOCAL", *words,
-                  "Files, then a name or directory here (- is standard output)")
-      ->type_name("");
-  return files_command(app, std::make_shared<Where>(), words, 2, get);
+  return copy_command(benchfs.add_subcommand("get", "Copy files out of the file system"),
+                      "PATH... LOCAL",
+                      "Files, then a name or directory here (- is standard output)", get);
 }
 
 }  // namespace benchfs::tools

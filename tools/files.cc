@@ -47,8 +47,7 @@ Files::~Files() {
 }
 
 void Files::complain(const std::string& path, std::int64_t error) {
-  const int number = static_cast<int>(-error);
-  complain(path, std::string(is_of_path(number) ? std::strerror(number) : benchfs_error()));
+  complain(path, cause_of(error));
 }
 
 void Files::complain(const std::string& path, const std::string& cause) {
@@ -100,6 +99,11 @@ std::string Files::link_target(const std::string& path) const {
   char target[4096];
   const std::int64_t bytes = benchfs_readlink(fs_, path.c_str(), target, sizeof(target));
   return bytes < 0 ? std::string() : std::string(target, static_cast<std::size_t>(bytes));
+}
+
+std::string cause_of(std::int64_t error) {
+  const int number = static_cast<int>(-error);
+  return is_of_path(number) ? std::strerror(number) : benchfs_error();
 }
 
 std::string path_of(const std::string& word) {

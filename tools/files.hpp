@@ -60,6 +60,8 @@ class Files {
   bool failed_ = false;
 };
 
+/// The cause of a negative errno that a call of benchfs.h has just given to this thread.
+std::string cause_of(std::int64_t error);
 /// "benchfs:/a" and "/a" name the same file.
 std::string path_of(const std::string& word);
 std::string joined(const std::string& directory, std::string_view name);

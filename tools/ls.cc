@@ -14,6 +14,7 @@ namespace {
 
 struct ListOptions {
   bool details = false, all = false, recursive = false, itself = false, json = false;
+  bool slash = false;
 };
 
 std::string user_name(std::uint32_t uid) {
@@ -88,6 +89,7 @@ class Lister {
     for (const Entry& entry : files_.sorted(path, full ? BENCHFS_DIR_STAT : 0, options_.all)) {
       if (full && entry.has_stat == 0) continue;  // removed meanwhile
       rows.push_back({joined(path, entry.name), entry.name, entry.stat});
+      rows.back().st.mode |= entry.type;  // also without attributes
       if (S_ISDIR(entry.type)) below.push_back(rows.back().path);
     }
     print(rows);
@@ -107,7 +109,9 @@ class Lister {
     } else if (options_.details) {
       print_details(rows);
     } else {
-      for (const Row& row : rows) put_out(shown(row.name) + "\n");
+      for (const Row& row : rows) {
+        put_out(shown(row.name) + (options_.slash && S_ISDIR(row.st.mode) ? "/\n" : "\n"));
+      }
     }
   }
 
@@ -123,6 +127,7 @@ class Lister {
           fmt::format("{} {} {:<{}} {:<{}} {:>{}} {} {}", mode_text(row.st.mode), row.st.nlink,
                       user_name(row.st.uid), user, group_name(row.st.gid), group, row.st.size, size,
                       short_time(row.st.mtime_ns), shown(row.name));
+      if (options_.slash && S_ISDIR(row.st.mode)) line += "/";
       if (S_ISLNK(row.st.mode)) line += " -> " + shown(files_.link_target(row.path));
       put_out(line + "\n");
     }
@@ -172,6 +177,7 @@ Command make_ls(CLI::App& benchfs) {
   app->add_flag("-a,--all", options->all, "Names that begin with a dot, too");
   app->add_flag("-R,--recursive", options->recursive, "What is below as well");
   app->add_flag("-d,--directory", options->itself, "A directory itself, not what is in it");
+  app->add_flag("-p", options->slash, "A slash after the names of directories");
   app->add_flag("--json", options->json, "For programs");
   return files_command(app, std::make_shared<Where>(), words, 0,
                        [options](Files& files, const std::vector<std::string>& given) {

@@ -37,19 +37,25 @@ int dispatch(int argc, char** argv) {
   app.require_subcommand(1);
   app.get_formatter()->label("SUBCOMMAND", "COMMAND");
   app.footer(kFooter);
-  const Command commands[] = {
-      make_start(app), make_status(app), make_stop(app),  make_run(app),   make_env(app),
-      make_ls(app),    make_stat(app),   make_mkdir(app), make_rmdir(app), make_rm(app),
-      make_ln(app),    make_touch(app),  make_chmod(app), make_cat(app),   make_put(app),
-      make_get(app),   make_du(app),     make_find(app),  make_tree(app),  make_truncate(app)};
+  const Command commands[] = {make_start(app), make_status(app),  make_stop(app), make_run(app),
+                              make_env(app),   make_ls(app),      make_stat(app), make_mkdir(app),
+                              make_rmdir(app), make_rm(app),      make_ln(app),   make_touch(app),
+                              make_chmod(app), make_chown(app),   make_cat(app),  make_cp(app),
+                              make_put(app),   make_get(app),     make_du(app),   make_find(app),
+                              make_tree(app),  make_truncate(app)};
   const auto chosen = [&]() -> const Command* {
     for (const Command& command : commands)
       if (command.app->parsed()) return &command;
     return nullptr;
   };
 
+  std::vector<std::string> parsed(argv + std::min(argc, 1), mark);
+  if (!parsed.empty() && parsed.front() == "find") {
+    std::transform(parsed.begin(), parsed.end(), parsed.begin(), find_word);
+  }
+  std::reverse(parsed.begin(), parsed.end());  // as CLI11 takes them
   try {
-    app.parse(static_cast<int>(mark - argv), argv);
+    app.parse(parsed);
   } catch (const CLI::Success& request) {
     return app.exit(request);
   } catch (const CLI::ParseError& error) {

@@ -1,6 +1,5 @@
-// `benchfs du`, `benchfs find`, `benchfs tree`: what is below a directory. Symbolic links are shown
-// and not followed.
-#include <fnmatch.h>
+// `benchfs du`, `benchfs tree`: what is below a directory. Symbolic links are shown and not
+// followed.
 #include <sys/stat.h>
 
 #include <cstdio>
@@ -14,7 +13,7 @@ namespace {
 // ---- du ----
 
 struct UsageOptions {
-  bool summary = false, human = false;
+  bool summary = false, human = false, json = false;
 };
 
 class Usage {
@@ -32,6 +31,7 @@ class Usage {
         print(st->size, path);
       }
     }
+    if (options_.json) put_out(objects_ == 0 ? "[]\n" : "\n]\n");
     return files_.status();
   }
 
@@ -51,55 +51,18 @@ class Usage {
     return bytes;
   }
   void print(std::uint64_t bytes, const std::string& path) {
+    if (options_.json) {
+      put_out(objects_++ == 0 ? "[\n  " : ",\n  ");
+      put_out(fmt::format("{{\"path\": {}, \"bytes\": {}}}", json_string(path), bytes));
+      return;
+    }
     const std::string size = options_.human ? format_bytes(bytes) : std::to_string(bytes);
     put_out(fmt::format("{}\t{}\n", size, shown(path)));
   }
 
   Files& files_;
   UsageOptions options_;
-};
-
-// ---- find ----
-
-struct FindOptions {
-  std::string name, type;
-  bool zero = false;
-};
-
-class Finder {
- public:
-  Finder(Files& files, const FindOptions& options) : files_(files), options_(options) {}
-
-  int run(const std::vector<std::string>& words) {
-    for (const std::string& word : words) {
-      const std::string path = path_of(word);
-      const auto st = files_.stat(path, false);
-      if (!st) continue;
-      print(path, base_name(path), st->mode);
-      if (S_ISDIR(st->mode)) find(path);
-    }
-    return files_.status();
-  }
-
- private:
-  void find(const std::string& path) {
-    std::vector<std::string> below;
-    files_.each_entry(path, 0, [&](const Entry& entry) {
-      const std::string full = joined(path, entry.name);
-      print(full, entry.name, entry.type);
-      if (S_ISDIR(entry.type)) below.push_back(full);
-    });
-    for (const std::string& directory : below) find(directory);
-  }
-  void print(const std::string& path, const std::string& name, std::uint32_t mode) {
-    if (!options_.type.empty() && options_.type[0] != type_text(mode)[0]) return;
-    if (!options_.name.empty() && fnmatch(options_.name.c_str(), name.c_str(), 0) != 0) return;
-    put_out(options_.zero ? path : shown(path));
-    put_out(options_.zero ? std::string_view("\0", 1) : std::string_view("\n"));
-  }
-
-  Files& files_;
-  FindOptions options_;
+  std::size_t objects_ = 0;
 };
 
 // ---- tree ----
@@ -162,27 +125,11 @@ Command make_du(CLI::App& benchfs) {
   CLI::App* app = benchfs.add_subcommand("du", "Add up the sizes of files, in bytes");
   app->add_option("PATH", *words, "Files and directories (default: /)")->type_name("");
   app->add_flag("-s,--summarize", options->summary, "Only the sum of each argument");
-  app->add_flag("--human-readable", options->human, "Sizes as 1.5 MiB");
+  auto* human = app->add_flag("--human-readable", options->human, "Sizes as 1.5 MiB");
+  app->add_flag("--json", options->json, "For programs")->excludes(human);
   return files_command(app, std::make_shared<Where>(), words, 0,
                        [options](Files& files, const std::vector<std::string>& given) {
                          return Usage(files, *options).run(or_root(given));
-                       });
-}
-
-Command make_find(CLI::App& benchfs) {
-  auto options = std::make_shared<FindOptions>();
-  auto words = std::make_shared<std::vector<std::string>>();
-  CLI::App* app = benchfs.add_subcommand("find", "Print the paths of what is below");
-  app->add_option("PATH", *words, "Where to begin (default: /)")->type_name("");
-  app->add_option("--name", options->name, "Only names that match, such as '*.h5'")
-      ->type_name("PATTERN");
-  app->add_option("--type", options->type, "Only files (f), directories (d) or links (l)")
-      ->check(CLI::IsMember({"f", "d", "l"}))
-      ->type_name("f|d|l");
-  app->add_flag("-0,--print0", options->zero, "A zero byte after each path, not a new line");
-  return files_command(app, std::make_shared<Where>(), words, 0,
-                       [options](Files& files, const std::vector<std::string>& given) {
-                         return Finder(files, *options).run(or_root(given));
                        });
 }
 

@@ -1,23 +1,92 @@
 """The command line itself: help, versions, exit statuses, and benchfs env in every shell."""
 
 import json
+import os
+import pathlib
+import re
+import shlex
 import shutil
 import sys
 
 import harness
-from harness import BENCHFSD, check, expect_in
+from harness import BENCHFS, BENCHFSD, check, expect_in
 
-COMMANDS = ("start", "status", "stop", "run", "env",
-            "ls", "stat", "mkdir", "rmdir", "rm", "ln", "touch", "chmod", "cat", "put", "get", "du", "find",
-            "tree")
+SOURCE = pathlib.Path(os.environ.get("top_srcdir", pathlib.Path(__file__).parents[2]))
+
+def commands(place):
+    """As the program itself lists them."""
+    return re.findall(r"^  ([a-z]+)  ", place.benchfs("--help").stdout, re.MULTILINE)
+
+
+def options(place, command):
+    """Of a command's own help: the names of each of its options."""
+    shown = place.benchfs(command, "--help").stdout
+    names = [found.split(",") for found in re.findall(r"^  (-\S+)", shown, re.MULTILINE)]
+    return [each for each in names if each[-1] not in ("--help", "--registry", "--servers")]
+
+
+def manual():
+    text = (SOURCE / "docs" / "benchfs.1").read_text()
+    return re.sub(r"\\f[A-Z]", "", text.replace("\\-", "-"))
 
 
 def test_every_command_has_help(place):
-    shown = place.benchfs("--help").stdout
-    for command in COMMANDS:
-        expect_in(command, shown)
+    listed = commands(place)
+    for command in ("start", "status", "stop", "run", "env", "ls", "stat", "cp", "find", "rm"):
+        check(command in listed, f"{command} in {listed}")
+    for command in listed:
         expect_in("Usage", place.benchfs(command, "--help").stdout)
     expect_in("--data-dir", place.run(BENCHFSD, "--help").stdout)
+
+
+def test_the_manual_has_every_command_and_every_option(place):
+    text = manual()
+    for command in commands(place):
+        # Of a command on servers there is a section, of one on files an item.
+        begin = re.search(rf"^(\.SS {command}$|\.TP\n\.BR \"?{command}\b.*$)", text, re.MULTILINE)
+        check(begin is not None, f"no entry of {command} in the manual")
+        end = re.search(r"^\.S[SH] |^\.TP\n\.BR \"?[a-z]+[ \"]", text[begin.end():], re.MULTILINE)
+        entry = begin.group() + text[begin.end():begin.end() + end.start()]
+        for names in options(place, command):
+            check(any(re.search(rf"(?<![\w-]){name}\b", entry) for name in names),
+                  f"no {command} {names} in the manual")
+
+
+def complete(place, line, *before):
+    """What bash would offer after `line`."""
+    script = "".join(f"{part}\n" for part in before) + (
+        f'source {shlex.quote(str(SOURCE / "tools" / "completion" / "benchfs"))}; '
+        f"COMP_LINE={shlex.quote(line)}; COMP_POINT=${{#COMP_LINE}}; "
+        f'_benchfs {shlex.quote(BENCHFS)}; printf "%s\\n" "${{COMPREPLY[@]}}"')
+    return place.run("bash", "-c", script, cwd=place.dir).stdout.split("\n")[:-1]
+
+
+def test_bash_completes_commands_options_and_paths(place):
+    check(complete(place, "benchfs ") == commands(place), complete(place, "benchfs "))
+    check(complete(place, "benchfs ch") == ["chmod", "chown"], complete(place, "benchfs ch"))
+    check("--version" in complete(place, "benchfs --"), "options of the program")
+    check(complete(place, "benchfs cp --re") == ["--recursive", "--resume", "--registry"], "long options")
+    check("-j" in complete(place, "benchfs cp -"), "short options")
+    check("mkdir" in complete(place, "benchfs run -n 2 -- mkd"), "programs of this machine")
+    (place.dir / "local dir").mkdir()
+    (place.dir / "lo").touch()
+    check(sorted(complete(place, "benchfs cp lo")) == ["lo", "local\\ dir/"], "files of this machine")
+    check(complete(place, "benchfs ls /") == [""], "no cluster, no paths")
+    place.start(1)
+    place.benchfs("mkdir", "-p", "/data/sub dir", "/data/.hidden", "/dump")
+    place.benchfs("touch", "/data/file", "/data/fine")
+    check(complete(place, "benchfs ls /d") == ["/data/", "/dump/"], complete(place, "benchfs ls /d"))
+    check(complete(place, "benchfs ls -l da") == ["data/"], "without the slash")
+    check(complete(place, "benchfs rm /data/fi") == ["/data/file", "/data/fine"], "files")
+    check(complete(place, "benchfs rm /data/") == ["/data/file", "/data/fine", "/data/sub\\ dir/"], "all")
+    check(complete(place, "benchfs rm /data/.") == ["/data/.hidden/"], "hidden")
+    check(complete(place, "benchfs cp be") == ["benchfs:"], "the prefix")
+    # bash itself cuts words at colons, unless told otherwise.
+    check(complete(place, "benchfs cp x benchfs:/du") == ["/dump/"], "behind the colon")
+    check(complete(place, "benchfs cp x benchfs:/du", "COMP_WORDBREAKS=' '") == ["benchfs:/dump/"], "the whole")
+    check(sorted(complete(place, "benchfs put lo")) == ["lo", "local\\ dir/"], "of both sides")
+    check(complete(place, "benchfs put lo /du") == ["/dump/"], "of both sides")
+    place.benchfs("stop")
 
 
 def test_versions_agree(place):

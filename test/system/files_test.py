@@ -147,7 +147,7 @@ def test_truncate_sets_sizes(place):
     done = place.benchfs("truncate", "-s", "1", "/d", "/f", exit_code=1)
     check(done.stderr == "benchfs: truncate: /d: Is a directory\n", done.stderr)
     check(objects(place, "stat", "/f")[0]["size"] == 1, "the others are done")
-    expect_in("File too large", place.benchfs("truncate", "-s", "+7E", "/f", exit_code=1).stderr)
+    expect_in("file too large", place.benchfs("truncate", "-s", "+7E", "/f", exit_code=1).stderr)
     for size in ("", "K", "1X", "1kb", "+", "1.5K", "%0", "16E", "99999999999999999999"):
         expect_in("not a size", place.benchfs("truncate", "-s", size, "/f", exit_code=2).stderr)
     place.benchfs("truncate", "/f", exit_code=2)
