@@ -65,7 +65,8 @@ class ChunkStore {
   /// device has lost data of a file, every sync of it fails until the file is removed: the kernel
   /// reports such an error only once. On a file system in memory there is nothing to do.
   Task<Status> sync(InodeId inode);
-  /// Data at and beyond `size` goes. Never makes a file longer.
+  /// Data at and beyond `size` goes, and what allocate() has set aside there. A local file that ends
+  /// before may end at `size` then, with zeros.
   Task<Status> truncate(InodeId inode, std::uint64_t size);
   /// All data of the file goes; those who are reading it go on. A missing file is no error.
   Task<Status> remove(InodeId inode);
