@@ -251,7 +251,8 @@ BENCHFS_API int64_t benchfs_lseek(benchfs_file_t *file, int64_t offset, int when
  * What was set aside beyond the end of the file is given back by a truncate. Errors: -EBADF (not open for
  * writing), -EINVAL (mode, or 0 bytes), -EFBIG, -EOPNOTSUPP (a server's local file system cannot do it),
  * -ENOSPC: looked for on all servers before anything is set aside; should it come while that is being
- * done, a part may stay set aside. Not atomic against other writes to the range. */
+ * done, a part may stay set aside. Not atomic against other writes to the range. The session's deadline
+ * is for each step of 1 GiB per server. */
 #define BENCHFS_FALLOC_KEEP_SIZE 0x01
 #define BENCHFS_FALLOC_PUNCH_HOLE 0x02
 #define BENCHFS_FALLOC_ZERO_RANGE 0x10
