@@ -14,8 +14,9 @@ Task<Outcome> Client::change(InodeId inode, wire::SetAttributes::Request request
   BFS_CO_TRY(flushed, co_await flush_sizes_of(inode));
   static_cast<void>(flushed);
   request.inode = inode;
-  BFS_CO_TRY(answer, co_await caller_->call<wire::SetAttributes>(map().home(inode), request));
-  static_cast<void>(answer);
+  const auto answer = co_await caller_->call<wire::SetAttributes>(map().home(inode), request);
+  forget(inode);
+  if (!answer) co_return std::unexpected(answer.error());
   const auto [first, last] = files_.equal_range(inode);
   for (auto at = first; at != last; ++at) at->second->attributes_dirty = true;
   co_return 0;

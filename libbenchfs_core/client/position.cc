@@ -45,8 +45,10 @@ Task<Outcome> Client::append(OpenFile* file, std::span<const iovec> memory, std:
   BFS_CO_TRY(flushed, co_await flush_sizes_of(file->inode));
   static_cast<void>(flushed);
   const wire::Append::Request request{file->inode, bytes};
-  BFS_CO_TRY(place, co_await caller_->call<wire::Append>(map().home(file->inode), request));
-  const benchfs_extent extent{place.body.offset, bytes};
+  const auto place = co_await caller_->call<wire::Append>(map().home(file->inode), request);
+  forget(file->inode);
+  if (!place) co_return std::unexpected(place.error());
+  const benchfs_extent extent{place->body.offset, bytes};
   if (extent.offset > kFileBytesMax - bytes) co_return fail(Errc::bad_message);
   const std::span<const benchfs_extent> extents(&extent, 1);
   file->metadata_dirty = true;

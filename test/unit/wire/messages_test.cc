@@ -41,7 +41,7 @@ const std::vector<Row> kPublished = {
     {31, "set_size", 24, 64, 0, true},     {32, "set_attributes", 40, 64, 0, true},
     {33, "read_link", 8, 8, 0, true},      {34, "mark_directory", 24, 8, 0, true},
     {35, "append", 16, 8, 0, false},
-    {50, "read", 32, 16, 1048576, true},
+    {50, "read", 32, 24, 1048576, true},
     {51, "write", 32, 8, 17825792, true},  {52, "sync", 16, 8, 0, true},
     {53, "drop_data", 24, 8, 0, true},     {54, "mark_spread", 8, 8, 0, true},
     {55, "allocate", 32, 8, 0, true},      {56, "seek", 32, 16, 0, true},
@@ -160,6 +160,9 @@ TEST_SUITE("messages") {
     CHECK(offsetof(Read::Request, bytes) == 16);
     CHECK(offsetof(Read::Request, chunk_shift) == 24);
     CHECK(offsetof(Read::Reply, bytes) == 8);
+    CHECK(offsetof(Read::Reply, size) == 16);
+    CHECK(offsetof(Write::Request, flags) == 28);
+    CHECK(offsetof(Write::Reply, merged) == 4);
     CHECK(offsetof(SetSize::Request, operation) == 16);
     CHECK(offsetof(SetAttributes::Request, uid) == 16);
     CHECK(offsetof(SetAttributes::Request, atime_ns) == 24);
