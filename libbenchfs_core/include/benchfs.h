@@ -136,6 +136,11 @@ BENCHFS_API int benchfs_sync(benchfs_file_t *file);
 /* The same, without what is not needed to read the data again: changes of mode, owner and times alone
  * are not waited for. */
 BENCHFS_API int benchfs_datasync(benchfs_file_t *file);
+/* Every change that was finished before this call, of data and of names, by any session, is on the
+ * devices of all servers when this returns 0; and the sizes of this session's files are up to date. Sizes
+ * that other sessions have not told yet are theirs to sync. A server syncs the whole file system that its
+ * data directory is on: for the end of a phase, not for one file. -EHOSTUNREACH: a server is dead. */
+BENCHFS_API int benchfs_sync_all(benchfs_t *fs);
 /* Tell the home server the size that this session's writes have reached; no device is waited for. */
 BENCHFS_API int benchfs_flush_size(benchfs_file_t *file);
 
