@@ -77,8 +77,8 @@ class ChunkStore {
   /// The same of all files, by one call on the file system below data_dir, of which other data are
   /// written to the device along with them. Fails as well while data of any file are lost.
   Task<Status> sync_all();
-  /// Data at and beyond `size` goes, and what allocate() has set aside there. A local file that ends
-  /// before may end at `size` then, with zeros.
+  /// Data at and beyond `size` goes, and what allocate() has set aside there. A local file that
+  /// ends before may end at `size` then, with zeros.
   Task<Status> truncate(InodeId inode, std::uint64_t size);
   /// All data of the file goes; those who are reading it go on. A missing file is no error.
   Task<Status> remove(InodeId inode);
