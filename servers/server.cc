@@ -194,6 +194,7 @@ void Server::start_services() {
                            .rpc_bytes_max = config_.rpc_bytes_max,
                            .space = space_.get(),
                            .sizes = sizes_.get()});
+  hole_service_ = std::make_unique<HoleService>(loop, *chunks_, map, index_);
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
   moves_service_ = std::make_unique<MovesService>(*moves_, *links_, *tokens_, *move_gate_, *meta_);
   start_local_service();
@@ -201,6 +202,7 @@ void Server::start_services() {
       std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, *space_, local_service_.get());
   lock_service_ = std::make_unique<LockService>(loop, map, index_);
   data_service_->add_to(*dispatcher_);
+  hole_service_->add_to(*dispatcher_);
   namespace_service_->add_to(*dispatcher_);
   moves_service_->add_to(*dispatcher_);
   admin_service_->add_to(*dispatcher_);

@@ -31,6 +31,7 @@
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/data_service.hpp"
+#include "storage/hole_service.hpp"
 #include "storage/local_service.hpp"
 
 namespace benchfs {
@@ -99,6 +100,7 @@ class Server {
   std::unique_ptr<Space> space_;
   std::unique_ptr<NamespaceSizes> sizes_;
   std::unique_ptr<DataService> data_service_;
+  std::unique_ptr<HoleService> hole_service_;
   std::unique_ptr<NamespaceService> namespace_service_;
   std::unique_ptr<MovesService> moves_service_;
   std::unique_ptr<LocalService> local_service_;  ///< null: not offered

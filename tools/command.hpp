@@ -53,6 +53,7 @@ Command make_df(CLI::App& benchfs);
 Command make_du(CLI::App& benchfs);
 Command make_find(CLI::App& benchfs);
 Command make_tree(CLI::App& benchfs);
+Command make_truncate(CLI::App& benchfs);
 
 /// A word of the command line of `find` as its parser takes it.
 std::string find_word(const std::string& word);

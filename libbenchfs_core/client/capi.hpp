@@ -151,4 +151,22 @@ int on_path_start(benchfs_t* fs, const char* operation, const char* path, Make m
   });
 }
 
+/// A call on an open file, blocking.
+template <class Make>
+int on_file(benchfs_file_t* handle, const char* operation, Make make) {
+  return guarded([&]() -> int {
+    OpenFile* file = file_of(handle);
+    Client& client = *file->client;
+    return static_cast<int>(run(client, operation, file->path, [&] { return make(client, file); }));
+  });
+}
+
+/// Sets the error "<operation> benchfs:<path>: <why>"; returns -error.
+inline int refuse(const OpenFile* file, const char* operation, int error, const char* why) {
+  return set_error(error, std::string(operation) + " benchfs:" + file->path + ": " + why);
+}
+inline int not_writable(const OpenFile* file, const char* operation) {
+  return refuse(file, operation, EBADF, "not open for writing");
+}
+
 }  // namespace benchfs::capi

@@ -1,5 +1,8 @@
 // The C interface: locks and shared file pointers.
+#include <sys/file.h>
+
 #include "client/capi.hpp"
+#include "net/host.hpp"
 #include "wire/messages.hpp"
 
 using namespace benchfs;
@@ -41,6 +44,13 @@ int pointer_call(benchfs_file_t* handle, std::uint64_t key, std::int64_t value,
   });
 }
 
+/// "held by process 4711": sets the error and returns -EWOULDBLOCK.
+int would_block(const OpenFile* file, const char* operation, const wire::TryLock::Reply& other) {
+  const std::string who = "process " + std::to_string(other.pid) +
+                          (other.host_id == host_id() ? "" : " on another host") + " has it locked";
+  return refuse(file, operation, EWOULDBLOCK, who.c_str());
+}
+
 }  // namespace
 
 int benchfs_lock(benchfs_file_t* handle, std::uint64_t offset, std::uint64_t bytes, int mode,
@@ -71,6 +81,73 @@ int benchfs_lock_start(benchfs_file_t* handle, std::uint64_t offset, std::uint64
       return client.lock(file, offset, last, static_cast<std::uint32_t>(mode), *token);
     };
     return start(std::move(request), make, out);
+  });
+}
+
+int benchfs_trylock(benchfs_file_t* handle, std::uint64_t offset, std::uint64_t bytes, int mode,
+                    std::uint64_t* token) {
+  return guarded([&]() -> int {
+    OpenFile* file = file_of(handle);
+    Client& client = *file->client;
+    std::uint64_t last = 0;
+    if (const int error = take_range(file, offset, bytes, mode, last); error != 0) return error;
+    wire::TryLock::Reply answer{};
+    const std::int64_t granted = run(client, "lock", file->path, [&] {
+      *token = client.next_lock_token();
+      return client.try_lock(file, offset, last, static_cast<std::uint32_t>(mode), *token, 0,
+                             &answer);
+    });
+    if (granted < 0) return static_cast<int>(granted);
+    return granted == 1 ? 0 : would_block(file, "lock", answer);
+  });
+}
+
+int benchfs_lock_holder(benchfs_file_t* handle, std::uint64_t offset, std::uint64_t bytes, int mode,
+                        struct benchfs_lock_holder* holder) {
+  return guarded([&]() -> int {
+    OpenFile* file = file_of(handle);
+    Client& client = *file->client;
+    std::uint64_t last = 0;
+    if (const int error = take_range(file, offset, bytes, mode, last); error != 0) return error;
+    wire::TryLock::Reply answer{};
+    const std::int64_t granted = run(client, "lock", file->path, [&] {
+      return client.try_lock(file, offset, last, static_cast<std::uint32_t>(mode), 0,
+                             wire::TryLock::kTest, &answer);
+    });
+    if (granted < 0) return static_cast<int>(granted);
+    if (granted == 1) return 0;
+    *holder = {};
+    holder->mode = static_cast<int>(answer.mode);
+    holder->on_this_host = answer.host_id == host_id() ? 1 : 0;
+    holder->pid = answer.pid;
+    holder->offset = answer.first;
+    holder->bytes = answer.last >= kFileBytesMax ? 0 : answer.last - answer.first + 1;
+    return 1;
+  });
+}
+
+int benchfs_flock(benchfs_file_t* handle, int operation) {
+  return guarded([&]() -> int {
+    OpenFile* file = file_of(handle);
+    Client& client = *file->client;
+    std::uint32_t mode = 0;
+    switch (operation & ~LOCK_NB) {
+      case LOCK_SH:
+        mode = wire::Lock::kShared;
+        break;
+      case LOCK_EX:
+        mode = wire::Lock::kExclusive;
+        break;
+      case LOCK_UN:
+        break;
+      default:
+        return refuse(file, "flock", EINVAL, "unknown operation");
+    }
+    const bool wait = (operation & LOCK_NB) == 0;
+    const std::int64_t locked =
+        run(client, "flock", file->path, [&] { return client.flock(file, mode, wait); });
+    if (locked < 0) return static_cast<int>(locked);
+    return locked == 1 ? 0 : refuse(file, "flock", EWOULDBLOCK, "it is locked");
   });
 }
 

@@ -17,6 +17,7 @@ int check(const OpenFile* file, Kind kind, std::span<const benchfs_extent> exten
   const auto refuse = [&](int error, const char* why) {
     return set_error(error, std::string(name_of(kind)) + " benchfs:" + file->path + ": " + why);
   };
+  if (file->directory) return refuse(EISDIR, "is a directory");
   if (kind == Kind::read && !file->readable) return refuse(EBADF, "not open for reading");
   if (kind == Kind::write && !file->writable) return refuse(EBADF, "not open for writing");
   std::uint64_t file_bytes = 0;
@@ -42,8 +43,11 @@ int check(const OpenFile* file, Kind kind, std::span<const benchfs_extent> exten
 Task<Outcome> transfer(Client& client, OpenFile* file, Kind kind,
                        std::span<const benchfs_extent> extents, std::span<const iovec> memory,
                        bool in_call) {
-  return kind == Kind::read ? client.read(file, extents, memory, in_call)
-                            : client.write(file, extents, memory, in_call);
+  if (kind == Kind::read) return client.read(file, extents, memory, in_call);
+  if (file->through != Through::nothing) {
+    return client.write_through(file, extents, memory, in_call);
+  }
+  return client.write(file, extents, memory, in_call);
 }
 
 std::int64_t blocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_extent> extents,

@@ -22,20 +22,35 @@ struct FileHandle {
 };
 static_assert(sizeof(FileHandle) + kPathBytesMax <= BENCHFS_HANDLE_BYTES);
 
-/// Access mode and create flags of `flags`, or nothing if there are others.
+/// What `flags` ask for, or nothing if there are others.
 struct OpenFlags {
-  bool readable, writable;
+  OpenMode how;
   std::uint32_t wire;
 };
 std::optional<OpenFlags> take_flags(int flags) {
   const int access = flags & O_ACCMODE;
-  // O_LARGEFILE is what offsets here always are; O_CLOEXEC and the like have nothing to act on.
-  const int known = O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | O_LARGEFILE;
-  if ((flags & ~known) != 0 || access == O_ACCMODE) return std::nullopt;
-  OpenFlags out{access != O_WRONLY, access != O_RDONLY, 0};
-  if ((flags & O_CREAT) != 0) out.wire |= wire::Open::kCreate;
-  if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) out.wire |= wire::Open::kExclusive;
-  if ((flags & O_TRUNC) != 0 && out.writable) out.wire |= wire::Open::kTruncate;
+  // Offsets here are always what O_LARGEFILE asks for, reads never change the access time, and a
+  // session does not live through exec(). Nothing waits as O_NONBLOCK and O_NOCTTY mean it.
+  constexpr int kHarmless = O_LARGEFILE | O_CLOEXEC | O_NOATIME | O_NONBLOCK | O_NOCTTY;
+  constexpr int kKnown = O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECTORY |
+                         O_NOFOLLOW | O_DSYNC | O_SYNC | kHarmless;
+  if ((flags & ~kKnown) != 0 || access == O_ACCMODE) return std::nullopt;
+  const bool create = (flags & O_CREAT) != 0;
+  OpenFlags out{{}, 0};
+  out.how.readable = access != O_WRONLY;
+  out.how.writable = access != O_RDONLY;
+  out.how.directory = (flags & O_DIRECTORY) != 0;
+  out.how.follow = (flags & O_NOFOLLOW) == 0;
+  out.how.append = (flags & O_APPEND) != 0;
+  if ((flags & O_SYNC) == O_SYNC) {
+    out.how.through = Through::all;
+  } else if ((flags & O_DSYNC) != 0) {
+    out.how.through = Through::data;
+  }
+  if (out.how.directory && create) return std::nullopt;
+  if (create) out.wire |= wire::Open::kCreate;
+  if (create && (flags & O_EXCL) != 0) out.wire |= wire::Open::kExclusive;
+  if ((flags & O_TRUNC) != 0 && out.how.writable) out.wire |= wire::Open::kTruncate;
   return out;
 }
 
@@ -44,8 +59,8 @@ int check_open(const char* path, int flags, std::uint64_t chunk_bytes) {
   const std::string shown = path == nullptr ? "" : path;
   if (!take_flags(flags)) {
     return set_error(EINVAL, "open benchfs:" + shown +
-                                 ": flags other than access mode, O_CREAT, O_EXCL, "
-                                 "O_TRUNC are not supported");
+                                 ": there is a flag that is not supported (see benchfs.h), or "
+                                 "O_DIRECTORY with O_CREAT");
   }
   if (chunk_bytes != 0 && !valid_chunk_bytes(chunk_bytes)) {
     return set_error(EINVAL, "open benchfs:" + shown + ": chunk size " +
@@ -58,8 +73,8 @@ int check_open(const char* path, int flags, std::uint64_t chunk_bytes) {
 Task<Outcome> open_into(Client* client, std::string path, OpenFlags flags, std::uint32_t mode,
                         std::uint64_t chunk_bytes, benchfs_file_t** out) {
   if (chunk_bytes == 0) chunk_bytes = client->config().chunk_bytes;
-  BFS_CO_TRY(file, co_await client->open(std::move(path), flags.wire, flags.readable,
-                                         flags.writable, mode & 07777, chunk_bytes));
+  BFS_CO_TRY(file, co_await client->open(std::move(path), flags.wire, flags.how, mode & 07777,
+                                         chunk_bytes));
   *out = handle_of(file);
   co_return 0;
 }
@@ -74,15 +89,6 @@ Task<Outcome> fstat_into(Client* client, InodeId inode, struct benchfs_stat* st)
   BFS_CO_TRY(attributes, co_await client->attributes(inode));
   fill_stat(st, attributes);
   co_return 0;
-}
-
-template <class Make>
-int on_file(benchfs_file_t* handle, const char* operation, Make make) {
-  return guarded([&]() -> int {
-    OpenFile* file = file_of(handle);
-    Client& client = *file->client;
-    return static_cast<int>(run(client, operation, file->path, [&] { return make(client, file); }));
-  });
 }
 
 template <class Make>
@@ -103,11 +109,6 @@ int check_close(OpenFile* file) {
   const Client::Lock lock(*file->client);
   if (file->requests == 0) return 0;
   return set_error(EBUSY, "close benchfs:" + file->path + ": requests are in flight");
-}
-
-int not_writable(const OpenFile* file, const char* operation) {
-  return set_error(EBADF,
-                   std::string(operation) + " benchfs:" + file->path + ": not open for writing");
 }
 
 }  // namespace
@@ -170,6 +171,7 @@ int benchfs_close_start(benchfs_file_t* handle, benchfs_request_t** out) {
 int benchfs_export(benchfs_file_t* handle, void* blob, size_t capacity) {
   return guarded([&]() -> int {
     const OpenFile* file = file_of(handle);
+    if (file->directory) return refuse(file, "export", EISDIR, "is a directory");
     const FileHandle head{kHandleMagic, static_cast<std::uint32_t>(file->path.size()),
                           file->client->cluster().cluster_id, file->inode, file->chunk_bytes};
     const std::size_t bytes = sizeof(head) + file->path.size();
@@ -185,10 +187,10 @@ int benchfs_import(benchfs_t* fs, const void* blob, size_t bytes, int flags, ben
     Client& client = client_of(fs);
     FileHandle head{};
     if (bytes >= sizeof(head)) std::memcpy(&head, blob, sizeof(head));
-    const auto access = take_flags(flags & O_ACCMODE);
+    const auto taken = take_flags(flags & O_ACCMODE);
     if (bytes < sizeof(head) || head.magic != kHandleMagic ||
         head.path_bytes != bytes - sizeof(head) || head.path_bytes > kPathBytesMax ||
-        !valid_chunk_bytes(head.chunk_bytes) || !access) {
+        !valid_chunk_bytes(head.chunk_bytes) || !taken) {
       return set_error(EINVAL, "import: not a file handle of this version");
     }
     if (head.cluster_id != client.cluster().cluster_id) {
@@ -196,8 +198,9 @@ int benchfs_import(benchfs_t* fs, const void* blob, size_t bytes, int flags, ben
     }
     std::string path(static_cast<const char*>(blob) + sizeof(head), head.path_bytes);
     const Client::Lock lock(client);
-    *out = handle_of(client.adopt(std::move(path), head.inode, head.chunk_bytes, access->readable,
-                                  access->writable));
+    const OpenMode& how = taken->how;
+    *out = handle_of(
+        client.adopt(std::move(path), head.inode, head.chunk_bytes, how.readable, how.writable));
     return 0;
   });
 }
@@ -285,6 +288,11 @@ int benchfs_sync(benchfs_file_t* file) {
 int benchfs_sync_start(benchfs_file_t* file, benchfs_request_t** request) {
   return on_file_start(
       file, "sync", [](Client& client, OpenFile* open) { return client.sync(open); }, request);
+}
+
+int benchfs_datasync(benchfs_file_t* file) {
+  return on_file(file, "sync",
+                 [](Client& client, OpenFile* open) { return client.sync(open, false); });
 }
 
 int benchfs_flush_size(benchfs_file_t* file) {

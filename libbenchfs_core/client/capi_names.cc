@@ -1,4 +1,4 @@
-// The C interface: directories, symbolic links, changes of attributes.
+// The C interface: directories and symbolic links.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,8 +11,6 @@ using namespace benchfs;
 using namespace benchfs::capi;
 
 namespace {
-
-constexpr std::uint32_t kUnchanged = UINT32_MAX;
 
 Task<Outcome> lstat_into(Client* client, std::string path, struct benchfs_stat* st) {
   BFS_CO_TRY(attributes, co_await client->stat(std::move(path), false));
@@ -44,17 +42,6 @@ Task<Outcome> link_into(Client* client, std::string path, char* target, std::siz
   const std::size_t bytes = std::min(capacity, found.size());
   std::memcpy(target, found.data(), bytes);
   co_return static_cast<std::int64_t>(bytes);
-}
-
-int change(benchfs_t* fs, const char* operation, const char* path, int flags,
-           const wire::SetAttributes::Request& request) {
-  if ((flags & ~BENCHFS_NOFOLLOW) != 0) {
-    return set_error(EINVAL, std::string(operation) + ": flags other than BENCHFS_NOFOLLOW");
-  }
-  const bool follow = (flags & BENCHFS_NOFOLLOW) == 0;
-  return on_path(fs, operation, path, [&](Client& client, const std::string& canonical) {
-    return client.set_attributes(canonical, follow, request);
-  });
 }
 
 }  // namespace
@@ -130,40 +117,4 @@ std::int64_t benchfs_readlink(benchfs_t* fs, const char* path, char* target, siz
   return on_path(fs, "readlink", path, [&](Client& client, const std::string& canonical) {
     return link_into(&client, canonical, target, capacity);
   });
-}
-
-int benchfs_chmod(benchfs_t* fs, const char* path, std::uint32_t mode) {
-  wire::SetAttributes::Request request{};
-  request.which = wire::SetAttributes::kMode;
-  request.mode = mode & 07777;
-  return change(fs, "chmod", path, 0, request);
-}
-
-int benchfs_chown(benchfs_t* fs, const char* path, std::uint32_t uid, std::uint32_t gid,
-                  int flags) {
-  wire::SetAttributes::Request request{};
-  if (uid != kUnchanged) request.which |= wire::SetAttributes::kUid;
-  if (gid != kUnchanged) request.which |= wire::SetAttributes::kGid;
-  request.uid = uid;
-  request.gid = gid;
-  return change(fs, "chown", path, flags, request);
-}
-
-int benchfs_utimens(benchfs_t* fs, const char* path, std::int64_t atime_ns, std::int64_t mtime_ns,
-                    int flags) {
-  using Message = wire::SetAttributes;
-  wire::SetAttributes::Request request{};
-  if (atime_ns == BENCHFS_TIME_NOW) {
-    request.which |= Message::kAtimeNow;
-  } else if (atime_ns != BENCHFS_TIME_OMIT) {
-    request.which |= Message::kAtime;
-    request.atime_ns = atime_ns;
-  }
-  if (mtime_ns == BENCHFS_TIME_NOW) {
-    request.which |= Message::kMtimeNow;
-  } else if (mtime_ns != BENCHFS_TIME_OMIT) {
-    request.which |= Message::kMtime;
-    request.mtime_ns = mtime_ns;
-  }
-  return change(fs, "utimens", path, flags, request);
 }

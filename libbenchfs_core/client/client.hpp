@@ -80,8 +80,8 @@ class Client {
   }
 
   // ---- operations; paths are canonical ----
-  Task<Result<OpenFile*>> open(std::string path, std::uint32_t wire_flags, bool readable,
-                               bool writable, std::uint32_t mode, std::uint64_t chunk_bytes);
+  Task<Result<OpenFile*>> open(std::string path, std::uint32_t wire_flags, OpenMode how,
+                               std::uint32_t mode, std::uint64_t chunk_bytes);
   OpenFile* adopt(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable,
                   bool writable);
   /// Frees the file, whatever the outcome.
@@ -100,6 +100,10 @@ class Client {
   Task<Result<wire::Attributes>> stat(std::string path, bool follow = true);
   /// `request`: all but the inode.
   Task<Outcome> set_attributes(std::string path, bool follow, wire::SetAttributes::Request request);
+  /// The same of an open file or directory.
+  Task<Outcome> change(InodeId inode, wire::SetAttributes::Request request);
+  /// access: `mode` of access(2), as far as it means anything here.
+  Task<Outcome> check_access(std::string path, bool follow, int mode);
   Task<Result<OpenDirectory*>> open_directory(std::string path, bool attributes);
   /// The next entry into `entry`: 1, or 0 at the end.
   Task<Outcome> read_directory(OpenDirectory* directory, ListedEntry* entry);
@@ -110,9 +114,10 @@ class Client {
   Task<Outcome> set_size(InodeId inode, std::uint64_t size, std::uint32_t operation);
   Task<Outcome> truncate(std::string path, std::uint64_t size);
   Task<Outcome> flush_size(OpenFile* file);
+  /// attributes: of mode, owner and times, too, not only what the data need to be found.
+  Task<Outcome> sync(OpenFile* file, bool attributes = true);
   /// This session has written to the file since it told the home its size.
   bool size_untold(InodeId inode) const;
-  Task<Outcome> sync(OpenFile* file);
   /// Of all files, by anybody, on all servers.
   Task<Outcome> sync_all();
   /// in_call: of a blocking call, which may take as long as it takes; else the task is to suspend
@@ -121,10 +126,34 @@ class Client {
                      std::span<const iovec> memory, bool in_call);
   Task<Outcome> write(OpenFile* file, std::span<const benchfs_extent> extents,
                       std::span<const iovec> memory, bool in_call);
+  // The position of an open file, position.cc. `bytes` is the total of `memory`.
+  Task<Outcome> read_next(OpenFile* file, std::span<const iovec> memory, std::uint64_t bytes);
+  Task<Outcome> write_next(OpenFile* file, std::span<const iovec> memory, std::uint64_t bytes);
+  /// whence: of lseek(2). The new position; kNoData.
+  Task<Outcome> seek(OpenFile* file, std::int64_t offset, int whence);
+  /// A write, and what O_SYNC or O_DSYNC has it wait for.
+  Task<Outcome> write_through(OpenFile* file, std::span<const benchfs_extent> extents,
+                              std::span<const iovec> memory, bool in_call);
+
+  // Storage and holes, space.cc.
+  /// operation: kAllocate, kZero, kPunch of wire::Allocate.
+  Task<Outcome> allocate(OpenFile* file, std::uint64_t offset, std::uint64_t bytes,
+                         std::uint32_t operation, bool keep_size);
+  /// what: of wire::Seek. Its offset; kNoData: beyond the end, or no data before it.
+  Task<Outcome> find(OpenFile* file, std::uint64_t offset, std::uint32_t what);
+  static constexpr std::int64_t kNoData = -1;
+
   /// Bytes [first, last] of the file, from its home. `token` tells the locks of this session apart.
   Task<Outcome> lock(OpenFile* file, std::uint64_t first, std::uint64_t last, std::uint32_t mode,
                      std::uint64_t token);
+  /// 1: granted; 0: not now, and why not. flags: of wire::TryLock.
+  Task<Outcome> try_lock(OpenFile* file, std::uint64_t first, std::uint64_t last,
+                         std::uint32_t mode, std::uint64_t token, std::uint32_t flags,
+                         wire::TryLock::Reply* answer);
   Task<Outcome> unlock(OpenFile* file, std::uint64_t token);
+  /// The lock of the whole file. mode: of wire::Lock; 0: none. 1: done; 0: not now, with `wait`
+  /// false.
+  Task<Outcome> flock(OpenFile* file, std::uint32_t mode, bool wait);
   std::uint64_t next_lock_token() { return ++lock_tokens_; }
   /// operation: of wire::SharedPointer. The outcome is the value before.
   Task<Outcome> shared_pointer(OpenFile* file, std::uint64_t key, std::int64_t value,
@@ -195,8 +224,7 @@ class Client {
     co_return fresh;
   }
   Task<Result<OpenFile*>> open_once(PathUse* use, std::string path, std::uint32_t wire_flags,
-                                    bool readable, bool writable, std::uint32_t mode,
-                                    std::uint64_t chunk_bytes);
+                                    OpenMode how, std::uint32_t mode, std::uint64_t chunk_bytes);
   Task<Outcome> unlink_once(PathUse* use, std::string path);
   Task<Outcome> mkdir_once(PathUse* use, std::string path, std::uint32_t mode);
   Task<Outcome> rmdir_once(PathUse* use, std::string path);
@@ -233,6 +261,17 @@ class Client {
   Task<Status> fill(OpenDirectory* directory);
   Task<Status> read_page(OpenDirectory* directory, std::size_t part);
   Task<Outcome> flush_sizes_of(InodeId inode);
+  Task<Result<OpenFile*>> open_as_file(std::string path, OpenMode how);
+  Task<Outcome> sync_directory(OpenFile* directory);
+  Task<Outcome> append(OpenFile* file, std::span<const iovec> memory, std::uint64_t bytes);
+  Task<Outcome> seek_in_turn(OpenFile* file, std::int64_t offset, int whence);
+  Task<Outcome> made_durable(OpenFile* file, Outcome written);
+  std::vector<ServerIndex> owners_of(const OpenFile* file, std::uint64_t offset,
+                                     std::uint64_t bytes) const;
+  Task<Status> allocate_at(ServerIndex server, wire::Allocate::Request request);
+  Task<Status> allocate_everywhere(OpenFile* file, wire::Allocate::Request request);
+  Task<Result<wire::Seek::Reply>> find_at(ServerIndex server, wire::Seek::Request request);
+  Task<Outcome> change_flock(OpenFile* file, std::uint32_t mode, bool wait);
   Task<Status> sync_server(ServerIndex server, InodeId inode, std::uint32_t flags);
 
   std::mutex mutex_;

@@ -8,10 +8,24 @@
 
 #include "base/types.hpp"
 #include "client/local_access.hpp"
+#include "loop/sync.hpp"
 
 namespace benchfs {
 
 class Client;
+
+/// What a write waits for besides its being seen: O_DSYNC, O_SYNC.
+enum class Through : std::uint8_t { nothing, data, all };
+
+/// What an open asks for beyond wire::Open's flags.
+struct OpenMode {
+  bool readable = false;
+  bool writable = false;
+  bool follow = true;      ///< a symbolic link at the end of the path; else it is an error
+  bool directory = false;  ///< has to be one
+  bool append = false;
+  Through through = Through::nothing;
+};
 
 struct OpenFile {
   Client* client = nullptr;
@@ -20,7 +34,19 @@ struct OpenFile {
   std::uint64_t chunk_bytes = 0;
   bool readable = false;
   bool writable = false;
+  bool directory = false;
   std::uint32_t requests = 0;  ///< operations in flight
+
+  // Calls without an offset, one after the other.
+  std::uint64_t position = 0;
+  bool append = false;
+  Through through = Through::nothing;
+  Semaphore position_turn{1};
+
+  // The lock of the whole file: wire::Lock's mode, 0: none.
+  std::uint32_t flock_mode = 0;
+  std::uint64_t flock_token = 0;
+  Semaphore flock_turn{1};
 
   // What the home server has not been told yet.
   std::uint64_t written_end = 0;  ///< end of the farthest write since the last merge
@@ -37,6 +63,8 @@ struct OpenFile {
 
   /// There was a create or a size change since the last sync.
   bool metadata_dirty = false;
+  /// Or a change of other attributes.
+  bool attributes_dirty = false;
 
   std::uint32_t chunk_shift() const {
     return static_cast<std::uint32_t>(std::countr_zero(chunk_bytes));

@@ -20,14 +20,14 @@ ServerIndex Client::server_of(const Walk& walk) const {
   return map().owner(entry_slot(walk.parent(), walk.name));
 }
 
-Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags, bool readable,
-                                     bool writable, std::uint32_t mode, std::uint64_t chunk_bytes) {
-  return retried(&Client::open_once, std::move(path), wire_flags, readable, writable, mode,
-                 chunk_bytes);
+Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags, OpenMode how,
+                                     std::uint32_t mode, std::uint64_t chunk_bytes) {
+  if (how.directory) return open_as_file(std::move(path), how);
+  return retried(&Client::open_once, std::move(path), wire_flags, how, mode, chunk_bytes);
 }
 
 Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::uint32_t wire_flags,
-                                          bool readable, bool writable, std::uint32_t mode,
+                                          OpenMode how, std::uint32_t mode,
                                           std::uint64_t chunk_bytes) {
   InodeId gone = 0;
   Walk walk = walk_of(path, use);
@@ -40,6 +40,7 @@ Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::u
     if (!opened && opened.error().code == Errc::loop) {  // a symbolic link
       BFS_CO_TRY(link, co_await look_up(walk.parent(), walk.name));
       if (!S_ISLNK(link.body.type)) continue;  // not any more
+      if (!how.follow) co_return fail(Errc::loop);
       BFS_CO_CHECK(followed, co_await follow(&walk, link.body.inode));
       continue;
     }
@@ -62,7 +63,10 @@ Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::u
     }
     if ((wire_flags & wire::Open::kTruncate) != 0) forget(found.inode);
     if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message, 0, server);
-    OpenFile* file = adopt(std::move(path), found.inode, found.chunk_bytes, readable, writable);
+    OpenFile* file =
+        adopt(std::move(path), found.inode, found.chunk_bytes, how.readable, how.writable);
+    file->append = how.append;
+    file->through = how.through;
     file->merge_next = true;
     file->metadata_dirty = opened->body.created != 0 || (wire_flags & wire::Open::kTruncate) != 0;
     co_return file;
@@ -88,6 +92,10 @@ Task<Outcome> Client::close(OpenFile* file) {
   Outcome outcome = co_await flush_size(file);
   // Unlinked while it was open: there is nobody left who could be told its size.
   if (!outcome && outcome.error().code == Errc::not_found) outcome = 0;
+  if (file->flock_mode != 0) {
+    const Outcome given_back = co_await unlock(file, file->flock_token);
+    if (outcome) outcome = given_back;
+  }
   const auto [first, last] = files_.equal_range(file->inode);
   files_.erase(std::find_if(first, last, [&](const auto& entry) { return entry.second == file; }));
   --open_files_;
@@ -238,15 +246,8 @@ Task<Result<wire::Attributes>> Client::stat_once(PathUse* use, std::string path,
 Task<Outcome> Client::set_attributes(std::string path, bool follow_last,
                                      wire::SetAttributes::Request request) {
   BFS_CO_TRY(found, co_await stat(std::move(path), follow_last));
-  // What was written before must not change the times after them.
-  BFS_CO_TRY(flushed, co_await flush_sizes_of(found.inode));
-  static_cast<void>(flushed);
-  request.inode = found.inode;
-  const ServerIndex home = map().home(found.inode);
-  const auto answer = co_await caller_->call<wire::SetAttributes>(home, request);
-  forget(found.inode);
-  if (!answer) co_return std::unexpected(answer.error());
-  co_return 0;
+  const Outcome changed = co_await change(found.inode, request);
+  co_return changed;
 }
 
 Task<Outcome> Client::flush_size(OpenFile* file) {
@@ -314,12 +315,17 @@ Task<Status> Client::sync_server(ServerIndex server, InodeId inode, std::uint32_
   co_return Status{};
 }
 
-Task<Outcome> Client::sync(OpenFile* file) {
+Task<Outcome> Client::sync(OpenFile* file, bool attributes) {
+  if (file->directory) {
+    const Outcome synced = co_await sync_directory(file);
+    co_return synced;
+  }
   BFS_CO_TRY(flushed, co_await flush_size(file));
   static_cast<void>(flushed);
   // Every server at once; what fails stays dirty, so that a repeated sync tries again.
   const ServerIndex home = map().home(file->inode);
-  const bool metadata = std::exchange(file->metadata_dirty, false);
+  bool metadata = std::exchange(file->metadata_dirty, false);
+  if (attributes || metadata) metadata |= std::exchange(file->attributes_dirty, false);
   std::vector<ServerIndex> servers;
   std::vector<Task<Status>> tasks;
   for (std::size_t i = 0; i < file->dirty_servers.size(); ++i) {

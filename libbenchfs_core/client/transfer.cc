@@ -119,7 +119,7 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
   if (direction_ == Direction::write) client_.forget(file_.inode);
   if (error_) co_return std::unexpected(*error_);
   if (direction_ == Direction::write) {
-    if (total > 0) wrote(end);
+    if (total > 0 && !size_told_) wrote(end);
     co_return static_cast<std::int64_t>(total);
   }
   if (missing_.empty()) co_return static_cast<std::int64_t>(total);
@@ -130,8 +130,8 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
 /// A message to the home that carries all of it can carry the size as well. Of a file that is being
 /// written by many calls only the first does: the home records each size that it is told.
 bool Transfer::merges(std::uint64_t total, std::uint64_t end) const {
-  return direction_ == Direction::write && file_.merge_next && !local_ && total > 0 &&
-         total <= client_.config().eager_max_bytes && end <= file_.chunk_bytes;
+  return direction_ == Direction::write && file_.merge_next && !size_told_ && !local_ &&
+         total > 0 && total <= client_.config().eager_max_bytes && end <= file_.chunk_bytes;
 }
 
 void Transfer::wrote(std::uint64_t end) {

@@ -49,6 +49,8 @@ class Transfer {
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
+  /// The home server knows already of what is going to be written.
+  void size_is_told() { size_told_ = true; }
   /// Moves everything; the arrays and the memory stay until it has ended.
   Task<Outcome> run(std::span<const benchfs_extent> extents, std::span<const iovec> memory);
 
@@ -95,6 +97,7 @@ class Transfer {
   OpenFile& file_;
   Direction direction_;
   bool in_call_;
+  bool size_told_ = false;
   bool local_ = false;
   bool contiguous_ = false;
   std::vector<std::unique_ptr<Batch>> open_;  ///< by server; small pieces only

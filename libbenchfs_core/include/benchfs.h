@@ -34,7 +34,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#ifdef __GNUC__ /* benchfs_stat, benchfs_statfs and benchfs_server_status are each a struct and a function */
+#ifdef __GNUC__ /* benchfs_stat and the like are each a struct and a function */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 #endif
@@ -89,9 +89,18 @@ struct benchfs_stat {
     int64_t ctime_ns;
 };
 
-/* Open `path`. `flags`: O_RDONLY, O_WRONLY or O_RDWR, and O_CREAT, O_EXCL, O_TRUNC of <fcntl.h>; others
- * are refused with -EINVAL. `mode`: permissions of a file that is created (the umask is the caller's
- * affair). `chunk_bytes`: striping unit of a file that is created, a power of two from 64 KiB to
+/* Open `path`. `flags`, of <fcntl.h>: O_RDONLY, O_WRONLY or O_RDWR, and
+ *   O_CREAT, O_EXCL, O_TRUNC  as usual; O_TRUNC only with write access;
+ *   O_APPEND     each benchfs_write() and benchfs_writev() goes to the end of the file;
+ *   O_NOFOLLOW   -ELOOP if the last name is a symbolic link;
+ *   O_DIRECTORY  opens a directory, for benchfs_fstat, benchfs_fchmod, benchfs_fchown, benchfs_futimens,
+ *                benchfs_sync (all entries made and removed before are on the devices), benchfs_flock and
+ *                benchfs_close; reads give -EISDIR. -ENOTDIR: it is none. -EISDIR with write access.
+ *                -EINVAL with O_CREAT. A directory is opened in no other way: -EISDIR without the flag;
+ *   O_DSYNC, O_SYNC  each write also does what benchfs_datasync() or benchfs_sync() does;
+ *   O_LARGEFILE, O_CLOEXEC, O_NOATIME, O_NOCTTY, O_NONBLOCK  change nothing.
+ * Others are refused with -EINVAL. `mode`: permissions of a file that is created (the umask is the
+ * caller's affair). `chunk_bytes`: striping unit of a file that is created, a power of two from 64 KiB to
  * 128 MiB; 0 means the cluster's default; ignored when the file exists. */
 BENCHFS_API int benchfs_open(benchfs_t *fs, const char *path, int flags, uint32_t mode,
                              uint64_t chunk_bytes, benchfs_file_t **file);
@@ -124,6 +133,9 @@ BENCHFS_API int benchfs_extend(benchfs_file_t *file, uint64_t size);
 /* Data and metadata of every write that this session finished on `file` are on the devices of all
  * servers involved when this returns 0; and the file's size is up to date for every client. */
 BENCHFS_API int benchfs_sync(benchfs_file_t *file);
+/* The same, without what is not needed to read the data again: changes of mode, owner and times alone
+ * are not waited for. */
+BENCHFS_API int benchfs_datasync(benchfs_file_t *file);
 /* Every change that was finished before this call, of data and of names, by any session, is on the
  * devices of all servers when this returns 0; and the sizes of this session's files are up to date. Sizes
  * that other sessions have not told yet are theirs to sync. A server syncs the whole file system that its
@@ -197,16 +209,24 @@ BENCHFS_API int64_t benchfs_readlink(benchfs_t *fs, const char *path, char *targ
 
 /* For `flags` of the calls that take it: change a symbolic link itself. */
 #define BENCHFS_NOFOLLOW 1
-/* Every change of attributes sets the change time (ctime) to now. */
+/* Every change of attributes sets the change time (ctime) to now. The forms with an f work on an open file
+ * or directory, also if it was opened for reading. */
 BENCHFS_API int benchfs_chmod(benchfs_t *fs, const char *path, uint32_t mode);
+BENCHFS_API int benchfs_fchmod(benchfs_file_t *file, uint32_t mode);
 /* UINT32_MAX: unchanged. -EPERM: another owner, or a group of which the user is no member. */
 BENCHFS_API int benchfs_chown(benchfs_t *fs, const char *path, uint32_t uid, uint32_t gid, int flags);
+BENCHFS_API int benchfs_fchown(benchfs_file_t *file, uint32_t uid, uint32_t gid);
 /* Set access and modification time. Writes of this session on open files count as made before it; those
  * of other sessions when they tell the file's size, at the latest when they close it. */
 #define BENCHFS_TIME_NOW INT64_MAX  /* by the clock of the file's home server */
 #define BENCHFS_TIME_OMIT INT64_MIN /* unchanged */
 BENCHFS_API int benchfs_utimens(benchfs_t *fs, const char *path, int64_t atime_ns, int64_t mtime_ns,
                                 int flags);
+BENCHFS_API int benchfs_futimens(benchfs_file_t *file, int64_t atime_ns, int64_t mtime_ns);
+/* Whether what `path` leads to is there and may be used as `mode` says: F_OK, or R_OK, W_OK and X_OK of
+ * <unistd.h> together. As permissions are not enforced, all may be read, written and searched; only X_OK
+ * of a file without any execute permission gives -EACCES. `flags`: 0 or BENCHFS_NOFOLLOW. */
+BENCHFS_API int benchfs_access(benchfs_t *fs, const char *path, int mode, int flags);
 
 /* ---- data ------------------------------------------------------------------------------------ */
 
@@ -217,6 +237,49 @@ BENCHFS_API int benchfs_utimens(benchfs_t *fs, const char *path, int64_t atime_n
 BENCHFS_API int64_t benchfs_pread(benchfs_file_t *file, void *buffer, size_t bytes, uint64_t offset);
 BENCHFS_API int64_t benchfs_pwrite(benchfs_file_t *file, const void *buffer, size_t bytes,
                                    uint64_t offset);
+
+/* The same with `n_memory` segments of memory instead of one, at most IOV_MAX (-EINVAL). */
+BENCHFS_API int64_t benchfs_preadv(benchfs_file_t *file, const struct iovec *memory, int n_memory,
+                                   uint64_t offset);
+BENCHFS_API int64_t benchfs_pwritev(benchfs_file_t *file, const struct iovec *memory, int n_memory,
+                                    uint64_t offset);
+
+/* The same at the file's position, which then stands behind what was moved. Each benchfs_file_t has its
+ * own, 0 at first; calls of several threads that use it take turns, each as a whole. With O_APPEND a
+ * write first makes the file longer by its length and then fills that place, so that no two of any
+ * clients meet; until it returns, a reader may see zeros there, and they stay if it fails. What others
+ * have written beyond the end counts once their size is told (see Visibility above). Calls with an offset
+ * neither look at O_APPEND nor at the position.
+ *     benchfs_lseek(file, 0, SEEK_SET);
+ *     while ((got = benchfs_read(file, buffer, sizeof(buffer))) > 0) use(buffer, got); */
+BENCHFS_API int64_t benchfs_read(benchfs_file_t *file, void *buffer, size_t bytes);
+BENCHFS_API int64_t benchfs_write(benchfs_file_t *file, const void *buffer, size_t bytes);
+BENCHFS_API int64_t benchfs_readv(benchfs_file_t *file, const struct iovec *memory, int n_memory);
+BENCHFS_API int64_t benchfs_writev(benchfs_file_t *file, const struct iovec *memory, int n_memory);
+
+/* Set the file's position and return it. `whence`: SEEK_SET, SEEK_CUR or SEEK_END of <unistd.h>: `offset`
+ * from the start, the position, the end; -EINVAL if the result is negative or beyond 2^62. SEEK_DATA and
+ * SEEK_HOLE (with _GNU_SOURCE): to the first byte of data, or of a hole, at or behind `offset`; -ENXIO if
+ * that is not before the end of the file, or if no data follows. The end counts as a hole. What is told
+ * to be a hole reads as zeros; zeros that were written may count as data or as a hole, as the servers'
+ * local file systems have it (holes of 4 KiB are usually told). */
+BENCHFS_API int64_t benchfs_lseek(benchfs_file_t *file, int64_t offset, int whence);
+
+/* Storage for `bytes` bytes from `offset` on, on all servers that own a part of them. `mode`:
+ *   0                          set storage aside, so that later writes to the range find room; what is
+ *                              there stays; the file becomes at least offset + bytes long;
+ *   BENCHFS_FALLOC_PUNCH_HOLE  give storage back; the range reads as zeros; the size stays;
+ *   BENCHFS_FALLOC_ZERO_RANGE  as 0, but the range reads as zeros;
+ * each also with BENCHFS_FALLOC_KEEP_SIZE: the size stays. The values are those of Linux' fallocate().
+ * What was set aside beyond the end of the file is given back by a truncate. Errors: -EBADF (not open for
+ * writing), -EINVAL (mode, or 0 bytes), -EFBIG, -EOPNOTSUPP (a server's local file system cannot do it),
+ * -ENOSPC: looked for on all servers before anything is set aside; should it come while that is being
+ * done, a part may stay set aside. Not atomic against other writes to the range. The session's deadline
+ * is for each step of 1 GiB per server. */
+#define BENCHFS_FALLOC_KEEP_SIZE 0x01
+#define BENCHFS_FALLOC_PUNCH_HOLE 0x02
+#define BENCHFS_FALLOC_ZERO_RANGE 0x10
+BENCHFS_API int benchfs_fallocate(benchfs_file_t *file, int mode, uint64_t offset, uint64_t bytes);
 
 /* A piece of a file. */
 struct benchfs_extent {
@@ -283,6 +346,25 @@ BENCHFS_API int benchfs_lock(benchfs_file_t *file, uint64_t offset, uint64_t byt
 BENCHFS_API int benchfs_lock_start(benchfs_file_t *file, uint64_t offset, uint64_t bytes, int mode,
                                    uint64_t *token, benchfs_request_t **request);
 BENCHFS_API int benchfs_unlock(benchfs_file_t *file, uint64_t token);
+/* The same without waiting: -EWOULDBLOCK (which is -EAGAIN) if another lock stands in the way, held or
+ * asked for before. */
+BENCHFS_API int benchfs_trylock(benchfs_file_t *file, uint64_t offset, uint64_t bytes, int mode,
+                                uint64_t *token);
+/* Whether benchfs_trylock() would find a lock in its way: 1, with that lock in *holder, or 0. */
+struct benchfs_lock_holder {
+    int mode;         /* BENCHFS_LOCK_SHARED or BENCHFS_LOCK_EXCLUSIVE */
+    int on_this_host; /* 1 or 0 */
+    int64_t pid;
+    uint64_t offset;
+    uint64_t bytes;   /* 0: to the end of the largest file */
+};
+BENCHFS_API int benchfs_lock_holder(benchfs_file_t *file, uint64_t offset, uint64_t bytes, int mode,
+                                    struct benchfs_lock_holder *holder);
+/* Lock a file or directory as a whole, as flock(2): `operation` is LOCK_SH, LOCK_EX or LOCK_UN of
+ * <sys/file.h>, with LOCK_NB to get -EWOULDBLOCK instead of waiting. The lock belongs to this
+ * benchfs_file_t and ends with benchfs_close(), too; it knows nothing of locks of ranges. To change its
+ * mode it is given up first. Waits at most the session's deadline (-ETIMEDOUT). */
+BENCHFS_API int benchfs_flock(benchfs_file_t *file, int operation);
 
 /* Shared file pointers: a number per file and `key`, on the file's home server, 0 until it is changed.
  * `key` is chosen at random by whoever shares it. `add` gives the value before in *before (which may be

@@ -406,6 +406,22 @@ struct MarkDirectory {
   using Reply = Empty;
 };
 
+/// Makes the file `bytes` longer and gives these bytes to the caller, which writes them next: of
+/// callers that append at the same time each has a place of its own. Reply: where they begin.
+struct Append {
+  static constexpr std::uint16_t kId = 35;
+  static constexpr const char* kName = "append";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t bytes;  ///< at least 1
+  };
+  struct Reply {
+    std::uint64_t offset;
+  };
+};
+
 // ---- data (50 to 69) ----
 
 /// Reads pieces of chunks that this server owns. pieces == 0: one piece, (offset, bytes). Else the
@@ -498,6 +514,47 @@ struct MarkSpread {
   using Reply = Empty;
 };
 
+/// Storage for the chunks of a range that this server owns; the file's size stays. check: whether
+/// there is enough of it, as far as can be known; nothing changes. allocate: set aside, contents as
+/// they are. zero: the same, contents zeros. punch: given back, contents zeros. Of allocate and
+/// zero the range has at most kAllocateChunksMax chunks. Error: no_space, not_supported (the
+/// storage cannot do it), too_big.
+struct Allocate {
+  static constexpr std::uint16_t kId = 55;
+  static constexpr const char* kName = "allocate";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kCheck = 1, kAllocate = 2, kZero = 3, kPunch = 4;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t offset, bytes;  ///< at least 1 byte
+    std::uint32_t chunk_shift;
+    std::uint32_t operation;
+  };
+  using Reply = Empty;
+};
+inline constexpr std::uint64_t kAllocateChunksMax = 65536;
+
+/// The first byte of data, or of a hole, in the chunks of [offset, limit) that this server owns.
+struct Seek {
+  static constexpr std::uint16_t kId = 56;
+  static constexpr const char* kName = "seek";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kData = 1, kHole = 2;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t offset, limit;  ///< offset < limit
+    std::uint32_t chunk_shift;
+    std::uint32_t what;
+  };
+  struct Reply {
+    std::uint64_t offset;
+    std::uint32_t found;  ///< 0: there is none before `offset`, where the search has ended
+    std::uint32_t zero;
+  };
+};
+
 // ---- coordination, at the inode's home (60 to 69) ----
 
 /// Asks for a byte-range lock of the file; the reply comes when it is granted, or with timed_out
@@ -551,6 +608,31 @@ struct SharedPointer {
   };
 };
 
+/// Like lock, but answered at once: granted, or what stands in the way (a lock that is held if
+/// there is one, else one that is waited for). With kTest nothing is locked, and `granted` says
+/// whether it could be.
+struct TryLock {
+  static constexpr std::uint16_t kId = 63;
+  static constexpr const char* kName = "try_lock";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  static constexpr std::uint32_t kTest = 1;
+  struct Request {
+    std::uint64_t inode;
+    std::uint64_t token;
+    std::uint64_t first, last;
+    std::uint32_t mode;
+    std::uint32_t flags;
+  };
+  struct Reply {
+    std::uint32_t granted;
+    std::uint32_t mode;  ///< this and the rest: of what stands in the way
+    std::uint64_t first, last;
+    std::uint64_t host_id;  ///< as its session's hello had it
+    std::int64_t pid;
+  };
+};
+
 // ---- administration (70 to 79) ----
 
 struct ServerStatus {
@@ -588,10 +670,11 @@ struct ServerSpace {
 };
 
 // clang-format off: a line for each kind
-using All = List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, ReadDirectory, Rmdir,
-                 Symlink, Rename, Link, PlaceEntry, DropLink, ForgetToken, MoveGate, GetAttributes,
-                 SetSize, SetAttributes, ReadLink, MarkDirectory, Read, Write, Sync, DropData,
-                 MarkSpread, Lock, Unlock, SharedPointer, ServerStatus, ServerSpace>;
+using All =
+    List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, ReadDirectory, Rmdir, Symlink,
+         Rename, Link, PlaceEntry, DropLink, ForgetToken, MoveGate, GetAttributes, SetSize,
+         SetAttributes, ReadLink, MarkDirectory, Append, Read, Write, Sync, DropData, MarkSpread,
+         Allocate, Seek, Lock, Unlock, SharedPointer, TryLock, ServerStatus, ServerSpace>;
 // clang-format on
 
 /// Bytes of the largest request or reply body.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/assert.hpp"
 #include "base/clock.hpp"
 
 namespace benchfs {
@@ -27,26 +28,35 @@ void LockService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::Lock>(*this, &LockService::lock);
   dispatcher.add<wire::Unlock>(*this, &LockService::unlock);
   dispatcher.add<wire::SharedPointer>(*this, &LockService::shared_pointer);
-  dispatcher.on_session_end([this](std::uint64_t session) { table_.release_session(session); });
+  dispatcher.add<wire::TryLock>(*this, &LockService::try_lock);
+  dispatcher.on_session_end([this](std::uint64_t session) {
+    table_.release_session(session);
+    processes_.erase(session);
+  });
+}
+
+Status LockService::check(const Incoming& incoming, InodeId inode, std::uint32_t mode) const {
+  const bool mode_known = mode == wire::Lock::kShared || mode == wire::Lock::kExclusive;
+  if (!mode_known) return fail(Errc::bad_message);
+  if (map_.home(inode) != self_) return fail(Errc::stale_epoch);
+  if (table_.size_of(incoming.session().id) >= kPerSessionMax) return fail(Errc::busy);
+  return {};
+}
+
+void LockService::know(const Incoming& incoming) {
+  const Session& session = incoming.session();
+  processes_.try_emplace(session.id, Process{session.host_id, session.pid});
 }
 
 Task<void> LockService::lock(Incoming incoming) {
   const auto request = incoming.body<wire::Lock>();
   const std::uint64_t session = incoming.session().id;
-  const bool mode_known =
-      request.mode == wire::Lock::kShared || request.mode == wire::Lock::kExclusive;
-  if (!mode_known) {
-    co_await incoming.fail(Errc::bad_message);
+  const Status allowed = check(incoming, request.inode, request.mode);
+  if (!allowed) {
+    co_await incoming.fail(allowed.error().code);
     co_return;
   }
-  if (map_.home(request.inode) != self_) {
-    co_await incoming.fail(Errc::stale_epoch);
-    co_return;
-  }
-  if (table_.size_of(session) >= kPerSessionMax) {
-    co_await incoming.fail(Errc::busy);
-    co_return;
-  }
+  know(incoming);
   const LockOwner owner{session, request.token};
   auto wait = std::make_shared<Wait>();
   const LockTable::Outcome outcome = [wait](bool granted) {
@@ -74,6 +84,43 @@ Task<void> LockService::lock(Incoming incoming) {
   } else {
     co_await incoming.fail(Errc::timed_out);
   }
+}
+
+Task<void> LockService::try_lock(Incoming incoming) {
+  using Message = wire::TryLock;
+  const auto request = incoming.body<Message>();
+  Status allowed = check(incoming, request.inode, request.mode);
+  if ((request.flags & ~Message::kTest) != 0) allowed = fail(Errc::bad_message);
+  if (allowed && request.first > request.last) allowed = fail(Errc::invalid);
+  if (!allowed) {
+    co_await incoming.fail(allowed.error().code);
+    co_return;
+  }
+  const auto mode = static_cast<LockMode>(request.mode);
+  const auto obstacle = table_.obstacle(request.inode, mode, request.first, request.last);
+  Message::Reply reply{};
+  if (obstacle) {
+    const Process process = processes_.at(obstacle->owner.session);
+    reply = {0,
+             static_cast<std::uint32_t>(obstacle->mode),
+             obstacle->first,
+             obstacle->last,
+             process.host_id,
+             process.pid};
+  } else {
+    reply.granted = 1;
+    if ((request.flags & Message::kTest) == 0) {
+      know(incoming);
+      const LockOwner owner{incoming.session().id, request.token};
+      const Status locked = table_.request(request.inode, owner, mode, request.first, request.last,
+                                           [](bool granted) { BFS_ASSERT(granted); });
+      if (!locked) {
+        co_await incoming.fail(locked.error().code);
+        co_return;
+      }
+    }
+  }
+  co_await incoming.reply<Message>(reply);
 }
 
 Task<void> LockService::unlock(Incoming incoming) {

@@ -1,6 +1,7 @@
-// The coordination messages: lock, unlock, shared_pointer.
+// The coordination messages: lock, try_lock, unlock, shared_pointer.
 #pragma once
 #include <memory>
+#include <unordered_map>
 
 #include "locks/lock_table.hpp"
 #include "locks/shared_pointers.hpp"
@@ -19,6 +20,7 @@ class LockService {
   void add_to(Dispatcher& dispatcher);
 
   Task<void> lock(Incoming incoming);
+  Task<void> try_lock(Incoming incoming);
   Task<void> unlock(Incoming incoming);
   Task<void> shared_pointer(Incoming incoming);
 
@@ -27,10 +29,19 @@ class LockService {
 
  private:
   struct Wait;
+  /// The process of a session that asked for locks.
+  struct Process {
+    std::uint64_t host_id = 0;
+    std::int64_t pid = 0;
+  };
+  /// What has to be so before the table is asked.
+  Status check(const Incoming& incoming, InodeId inode, std::uint32_t mode) const;
+  void know(const Incoming& incoming);
   Loop& loop_;
   const SlotMap& map_;
   ServerIndex self_;
   LockTable table_;
+  std::unordered_map<std::uint64_t, Process> processes_;  ///< by session
   SharedPointers pointers_;
 };
 

@@ -27,6 +27,21 @@ Status LockTable::request(InodeId inode, LockOwner owner, LockMode mode, std::ui
   return {};
 }
 
+std::optional<LockTable::Obstacle> LockTable::obstacle(InodeId inode, LockMode mode,
+                                                       std::uint64_t first,
+                                                       std::uint64_t last) const {
+  const auto file = files_.find(inode);
+  if (file == files_.end()) return std::nullopt;
+  const Lock wanted{{}, mode, first, last, false, {}};
+  std::optional<Obstacle> found;
+  for (const Lock& one : file->second) {
+    if (!conflict(one, wanted) || (found && !one.held)) continue;
+    found = Obstacle{one.owner, one.mode, one.first, one.last, one.held};
+    if (one.held) break;
+  }
+  return found;
+}
+
 void LockTable::collect_grants(Queue& queue, Calls& calls) {
   for (auto at = queue.begin(); at != queue.end(); ++at) {
     if (at->held) continue;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -35,6 +36,15 @@ class LockTable {
   /// token in use for the inode).
   Status request(InodeId inode, LockOwner owner, LockMode mode, std::uint64_t first,
                  std::uint64_t last, Outcome outcome);
+  /// What a request would have to wait for: one that is held if there is one.
+  struct Obstacle {
+    LockOwner owner;
+    LockMode mode;
+    std::uint64_t first, last;
+    bool held;
+  };
+  std::optional<Obstacle> obstacle(InodeId inode, LockMode mode, std::uint64_t first,
+                                   std::uint64_t last) const;
   /// Gives a lock back, or ends the wait for it, and grants what that sets free. False if there is
   /// no such lock.
   bool release(InodeId inode, LockOwner owner);

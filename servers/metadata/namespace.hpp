@@ -99,6 +99,8 @@ class Namespace {
   /// change of the size is refused with that error: data written meanwhile may be dropped, and must
   /// not pass for written. merge and extend wait for a truncate that is under way.
   Task<Result<wire::SetSize::Reply>> set_size(wire::SetSize::Request request);
+  /// too_big, not_found, is_directory; waits for a truncate that is under way.
+  Task<Result<wire::Append::Reply>> append_to(wire::Append::Request request);
   /// not_found, is_directory.
   Task<Status> mark_spread(InodeId inode);
 

@@ -25,6 +25,7 @@ void NamespaceService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::MarkDirectory>(*this, &NamespaceService::mark_directory);
   dispatcher.add<wire::GetAttributes>(*this, &NamespaceService::get_attributes);
   dispatcher.add<wire::SetSize>(*this, &NamespaceService::set_size);
+  dispatcher.add<wire::Append>(*this, &NamespaceService::append);
   dispatcher.add<wire::MarkSpread>(*this, &NamespaceService::mark_spread);
 }
 
@@ -121,6 +122,13 @@ Task<void> NamespaceService::set_size(Incoming incoming) {
   auto task = names_.set_size(request);
   const auto result = co_await task;
   co_await answer<wire::SetSize>(incoming, result);
+}
+
+Task<void> NamespaceService::append(Incoming incoming) {
+  const auto request = incoming.body<wire::Append>();
+  auto task = names_.append_to(request);
+  const auto result = co_await task;
+  co_await answer<wire::Append>(incoming, result);
 }
 
 Task<void> NamespaceService::mark_spread(Incoming incoming) {

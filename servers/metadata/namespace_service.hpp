@@ -30,6 +30,7 @@ class NamespaceService {
   Task<void> symlink(Incoming incoming);
   Task<void> get_attributes(Incoming incoming);
   Task<void> set_size(Incoming incoming);
+  Task<void> append(Incoming incoming);
   Task<void> mark_spread(Incoming incoming);
   Task<void> set_attributes(Incoming incoming);
   Task<void> read_link(Incoming incoming);

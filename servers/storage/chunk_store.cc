@@ -271,7 +271,10 @@ Task<Status> ChunkStore::truncate_file(ChunkFile id, std::uint64_t size) {
   struct stat facts {};
   if (fstat(file.fd, &facts) != 0) co_return fail(errc_from_errno(errno), errno);
   const auto local = static_cast<std::uint64_t>(facts.st_size);
-  if (local <= size) co_return Status{};
+  if (local <= size) {
+    if (facts.st_blocks > 0) give_back_beyond(file, size);
+    co_return Status{};
+  }
   int err = 0;
   if (std::min(local - size, allocated(facts)) > kBigBytes) {
     const int fd = file.fd;
@@ -284,6 +287,15 @@ Task<Status> ChunkStore::truncate_file(ChunkFile id, std::uint64_t size) {
   ++file.changes;
   if (err != 0) co_return fail(errc_from_errno(err), err);
   co_return Status{};
+}
+
+void ChunkStore::give_back_beyond(FdCache::File& file, std::uint64_t size) {
+  // What allocate() has set aside goes when the length is set that the file has; so it gets it
+  // first. Where that fails the storage comes back when the file is removed.
+  const auto length = static_cast<off_t>(size);
+  if (ftruncate(file.fd, length) != 0) return;
+  ++file.changes;
+  if (ftruncate(file.fd, length) != 0) return;
 }
 
 Status ChunkStore::remove_file(ChunkFile id) {

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@
 #include "loop/offload.hpp"
 #include "loop/ring.hpp"
 #include "loop/sync.hpp"
+#include "placement/stripes.hpp"
 #include "storage/fd_cache.hpp"
 #include "storage/made_files.hpp"
 
@@ -75,10 +77,44 @@ class ChunkStore {
   /// The same of all files, by one call on the file system below data_dir, of which other data are
   /// written to the device along with them. Fails as well while data of any file are lost.
   Task<Status> sync_all();
-  /// Data at and beyond `size` goes. Never makes a file longer.
+  /// Data at and beyond `size` goes, and what allocate() has set aside there. A local file that
+  /// ends before may end at `size` then, with zeros.
   Task<Status> truncate(InodeId inode, std::uint64_t size);
   /// All data of the file goes; those who are reading it go on. A missing file is no error.
   Task<Status> remove(InodeId inode);
+
+  // Storage and holes, holes.cc. Offsets are in the file.
+
+  /// Sets storage aside for the range: what is written there later finds room. Contents and lengths
+  /// stay. Errors: no_space, quota, too_big, not_supported; a part may have been set aside then.
+  Task<Status> allocate(InodeId inode, std::uint64_t offset, std::uint64_t bytes);
+  /// The range reads as zeros and takes no storage. Error: not_supported.
+  Task<Status> punch(InodeId inode, std::uint64_t offset, std::uint64_t bytes);
+  /// Storage that the file takes here.
+  Result<std::uint64_t> allocated_bytes(InodeId inode);
+  /// The first byte in [offset, limit) that is data.
+  Result<std::optional<std::uint64_t>> next_data(InodeId inode, std::uint64_t offset,
+                                                 std::uint64_t limit);
+  /// Looks for holes in one file, at increasing offsets. Knows what it has seen: forget() after
+  /// others may have run.
+  class HoleSearch {
+   public:
+    HoleSearch(ChunkStore& store, InodeId inode) : store_(store), inode_(inode) {}
+    /// The first byte in [offset, end) that is in a hole.
+    Result<std::optional<std::uint64_t>> next(std::uint64_t offset, std::uint64_t end);
+    /// System calls made so far.
+    unsigned looks() const { return looks_; }
+    void forget() { known_ = {}; }
+
+   private:
+    struct Extent {
+      std::uint64_t begin = 0, end = 0;  ///< of data, in a local file
+    };
+    ChunkStore& store_;
+    InodeId inode_;
+    std::array<Extent, kStripeFiles> known_{};
+    unsigned looks_ = 0;
+  };
 
   /// stored_bytes is counted when files are opened, closed, removed and asked for here, not at each
   /// write; a file that is removed counts until nobody has it open. Looks at those open files that
@@ -145,6 +181,7 @@ class ChunkStore {
   Task<Status> write_file(ChunkFile id, std::uint64_t offset, std::span<const std::byte> from);
   Task<Status> sync_file(ChunkFile id);
   Task<Status> truncate_file(ChunkFile id, std::uint64_t size);
+  void give_back_beyond(FdCache::File& file, std::uint64_t size);
   Status remove_file(ChunkFile id);
   bool direct_ready(FdCache::File& file);
   Task<Result<std::size_t>> read_direct(FdCache::File& file, std::uint64_t offset,

@@ -1,7 +1,10 @@
 // Locks and shared file pointers between sessions.
 #include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -78,6 +81,95 @@ TEST_SUITE("coordination") {
     CHECK(benchfs_unlock(file, own) == 0);  // of a lock that is gone: nothing to do
     CHECK(benchfs_lock(file, 0, 1, 7, &own) == -EINVAL);
     CHECK(benchfs_close(file) == 0);
+  }
+
+  TEST_CASE("locks: a try is answered at once, and who stands in the way is told") {
+    Cluster cluster(2);
+    Session holder(cluster);
+    Session session(cluster);
+    benchfs_file_t* held = holder.open("/f", O_RDWR | O_CREAT);
+    benchfs_file_t* file = session.open("/f", O_RDWR);
+    std::uint64_t first = 0, second = 0, token = 0;
+    struct benchfs_lock_holder who {};
+    CHECK(benchfs_lock_holder(file, 0, 0, BENCHFS_LOCK_EXCLUSIVE, &who) == 0);
+    REQUIRE(benchfs_trylock(held, 100, 50, BENCHFS_LOCK_SHARED, &first) == 0);
+    REQUIRE(benchfs_trylock(held, 200, 0, BENCHFS_LOCK_EXCLUSIVE, &second) == 0);
+    CHECK(benchfs_trylock(file, 0, 101, BENCHFS_LOCK_EXCLUSIVE, &token) == -EWOULDBLOCK);
+    const std::string text = benchfs_error();
+    CHECK(text.find("/f") != text.npos);
+    CHECK(text.find(std::to_string(getpid())) != text.npos);
+    CHECK(benchfs_unlock(file, token) == 0);  // it was never held
+    CHECK(benchfs_lock_holder(file, 149, 1, BENCHFS_LOCK_EXCLUSIVE, &who) == 1);
+    CHECK(who.mode == BENCHFS_LOCK_SHARED);
+    CHECK(who.on_this_host == 1);
+    CHECK(who.pid == getpid());
+    CHECK(who.offset == 100);
+    CHECK(who.bytes == 50);
+    CHECK(benchfs_lock_holder(file, 149, 1, BENCHFS_LOCK_SHARED, &who) == 0);
+    CHECK(benchfs_lock_holder(file, 1000, 1, BENCHFS_LOCK_SHARED, &who) == 1);
+    CHECK(who.mode == BENCHFS_LOCK_EXCLUSIVE);
+    CHECK(who.bytes == 0);
+    REQUIRE(benchfs_trylock(file, 149, 51, BENCHFS_LOCK_SHARED, &token) == 0);
+    // A look takes nothing: the same range again, by another.
+    CHECK(benchfs_unlock(held, second) == 0);
+    CHECK(benchfs_lock_holder(file, 1000, 1, BENCHFS_LOCK_EXCLUSIVE, &who) == 0);
+    CHECK(benchfs_trylock(held, 1000, 1, BENCHFS_LOCK_EXCLUSIVE, &second) == 0);
+    // A wait for what was given by a try.
+    benchfs_request_t* wait = nullptr;
+    std::uint64_t waited = 0;
+    REQUIRE(benchfs_lock_start(held, 160, 1, BENCHFS_LOCK_EXCLUSIVE, &waited, &wait) == 0);
+    std::int64_t result = 0;
+    CHECK(benchfs_test(wait, &result) == 0);
+    // Nobody overtakes who waits: until its message has come the lock is free.
+    std::uint64_t other = 0;
+    while (benchfs_lock_holder(file, 160, 1, BENCHFS_LOCK_SHARED, &who) == 0) {
+      benchfs_progress(holder);
+    }
+    CHECK(who.mode == BENCHFS_LOCK_EXCLUSIVE);
+    CHECK(benchfs_trylock(file, 160, 1, BENCHFS_LOCK_SHARED, &other) == -EWOULDBLOCK);
+    CHECK(benchfs_unlock(file, token) == 0);
+    CHECK(benchfs_wait(wait) == 0);
+    CHECK(benchfs_trylock(file, 0, 1, 0, &token) == -EINVAL);
+    CHECK(benchfs_trylock(file, 1, std::uint64_t{1} << 62, 1, &token) == -EINVAL);
+    CHECK(benchfs_close(held) == 0);
+    CHECK(benchfs_close(file) == 0);
+  }
+
+  TEST_CASE("locks: flock is of the open file, apart from ranges, and ends with close") {
+    Cluster cluster(2);
+    Session session(cluster);
+    Session other(cluster);
+    benchfs_file_t* a = session.open("/f", O_RDWR | O_CREAT);
+    benchfs_file_t* b = session.open("/f", O_RDONLY);
+    benchfs_file_t* c = other.open("/f", O_RDONLY);
+    std::uint64_t token = 0;
+    REQUIRE(benchfs_trylock(c, 0, 0, BENCHFS_LOCK_EXCLUSIVE, &token) == 0);
+    CHECK(benchfs_flock(a, LOCK_SH) == 0);
+    CHECK(benchfs_flock(b, LOCK_SH | LOCK_NB) == 0);
+    CHECK(benchfs_flock(c, LOCK_EX | LOCK_NB) == -EWOULDBLOCK);
+    CHECK(benchfs_flock(a, LOCK_SH) == 0);
+    CHECK(benchfs_flock(b, LOCK_UN) == 0);
+    CHECK(benchfs_flock(b, LOCK_UN) == 0);
+    CHECK(benchfs_flock(a, LOCK_EX | LOCK_NB) == 0);
+    CHECK(benchfs_flock(b, LOCK_SH | LOCK_NB) == -EWOULDBLOCK);
+    CHECK(benchfs_flock(c, LOCK_SH | LOCK_NB) == -EWOULDBLOCK);
+    std::thread waiter([&] { CHECK(benchfs_flock(c, LOCK_EX) == 0); });
+    CHECK(benchfs_close(a) == 0);
+    waiter.join();
+    CHECK(benchfs_flock(b, LOCK_EX | LOCK_NB) == -EWOULDBLOCK);
+    CHECK(benchfs_flock(c, LOCK_SH) == 0);
+    CHECK(benchfs_flock(b, LOCK_SH | LOCK_NB) == 0);
+    // What could not be changed is given up, as flock(2) has it.
+    CHECK(benchfs_flock(b, LOCK_EX | LOCK_NB) == -EWOULDBLOCK);
+    CHECK(benchfs_flock(c, LOCK_EX | LOCK_NB) == 0);
+    CHECK(benchfs_flock(c, 0) == -EINVAL);
+    CHECK(benchfs_flock(c, LOCK_SH | LOCK_EX) == -EINVAL);
+    CHECK(benchfs_close(b) == 0);
+    CHECK(benchfs_close(c) == 0);
+    REQUIRE(benchfs_mkdir(session, "/d", 0755) == 0);
+    a = session.open("/d", O_RDONLY | O_DIRECTORY);
+    CHECK(benchfs_flock(a, LOCK_EX | LOCK_NB) == 0);
+    CHECK(benchfs_close(a) == 0);
   }
 
   TEST_CASE("pointers: fetch-and-add gives every caller a place of its own") {

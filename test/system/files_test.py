@@ -129,6 +129,31 @@ def test_links_modes_and_times(place):
     place.benchfs("stop")
 
 
+def test_truncate_sets_sizes(place):
+    place.start(2)
+    place.benchfs("put", made(place, "f", b"x" * 5000), "/f")
+    for size, result in (("3K", 3072), ("+1KB", 4072), ("--size=-72", 4000), ("<9000", 4000), ("<100", 100),
+                         (">50", 100), (">1M", 1 << 20), ("%1000", 1049000), ("%1000", 1049000),
+                         ("/1MiB", 1 << 20), ("--size=-1G", 0), ("2G", 2 << 30), ("0", 0)):
+        words = [size] if size.startswith("-") else ["-s", size]
+        place.benchfs("truncate", *words, "/f", "/new")
+        status = objects(place, "stat", "/f")
+        check(status[0]["size"] == result, f"{size}: {status}")
+    check(objects(place, "stat", "/new")[0]["type"] == "file", "it is made")
+    place.benchfs("truncate", "-c", "-s", "5", "/none", "/new")
+    check(lines(place, "ls") == ["f", "new"], "and not with -c")
+    check(objects(place, "stat", "/new")[0]["size"] == 5, "what is there is changed")
+    place.benchfs("mkdir", "/d")
+    done = place.benchfs("truncate", "-s", "1", "/d", "/f", exit_code=1)
+    check(done.stderr == "benchfs: truncate: /d: Is a directory\n", done.stderr)
+    check(objects(place, "stat", "/f")[0]["size"] == 1, "the others are done")
+    expect_in("file too large", place.benchfs("truncate", "-s", "+7E", "/f", exit_code=1).stderr)
+    for size in ("", "K", "1X", "1kb", "+", "1.5K", "%0", "16E", "99999999999999999999"):
+        expect_in("not a size", place.benchfs("truncate", "-s", size, "/f", exit_code=2).stderr)
+    place.benchfs("truncate", "/f", exit_code=2)
+    place.benchfs("stop")
+
+
 def test_du_find_and_tree_see_all_below(place):
     place.start(3)
     place.benchfs("mkdir", "-p", "/a/b", "/a/.c")

@@ -48,6 +48,30 @@ TEST_SUITE("lock_table") {
     CHECK(grants.order == std::vector<int>{1, 4, 2, 3});
   }
 
+  TEST_CASE("what stands in the way is told: what is held before what is waited for") {
+    LockTable table;
+    Grants grants;
+    CHECK(!table.obstacle(kFile, LockMode::exclusive, 0, ~0ull));
+    REQUIRE(table.request(kFile, {1, 1}, LockMode::shared, 0, 9, grants.note(1)).has_value());
+    REQUIRE(table.request(kFile, {2, 1}, LockMode::exclusive, 5, 19, grants.note(2)).has_value());
+    REQUIRE(table.request(kFile, {3, 1}, LockMode::shared, 20, 29, grants.note(3)).has_value());
+    CHECK(!table.obstacle(kFile, LockMode::shared, 0, 4));
+    CHECK(!table.obstacle(kFile, LockMode::shared, 20, 99));
+    CHECK(!table.obstacle(kFile + 1, LockMode::exclusive, 0, 4));
+    const auto waits = table.obstacle(kFile, LockMode::shared, 5, 6);
+    REQUIRE(waits);
+    CHECK(waits->owner == LockOwner{2, 1});
+    CHECK(!waits->held);
+    const auto held = table.obstacle(kFile, LockMode::exclusive, 12, 29);
+    REQUIRE(held);
+    CHECK(held->owner == LockOwner{3, 1});
+    CHECK(held->mode == LockMode::shared);
+    CHECK(held->first == 20);
+    CHECK(held->last == 29);
+    CHECK(held->held);
+    CHECK(table.size() == 3);
+  }
+
   TEST_CASE("a wait that is cancelled lets those behind it go on and is never granted") {
     LockTable table;
     Grants grants;

@@ -43,11 +43,14 @@ const std::vector<Row> kPublished = {
     {30, "get_attributes", 8, 64, 0, true},
     {31, "set_size", 24, 64, 0, true},     {32, "set_attributes", 40, 64, 0, true},
     {33, "read_link", 8, 8, 0, true},      {34, "mark_directory", 24, 8, 0, true},
+    {35, "append", 16, 8, 0, false},
     {50, "read", 32, 24, 1048576, true},
     {51, "write", 32, 8, 17825792, true},  {52, "sync", 16, 8, 0, true},
     {53, "drop_data", 24, 8, 0, true},     {54, "mark_spread", 8, 8, 0, true},
+    {55, "allocate", 32, 8, 0, true},      {56, "seek", 32, 16, 0, true},
     {60, "lock", 40, 8, 0, false},         {61, "unlock", 16, 8, 0, true},
     {62, "shared_pointer", 32, 8, 0, false},
+    {63, "try_lock", 40, 40, 0, false},
     {70, "server_status", 8, 80, 0, true},
     {71, "server_space", 8, 88, 0, true},
 };
@@ -167,6 +170,9 @@ TEST_SUITE("messages") {
     CHECK(offsetof(SetAttributes::Request, uid) == 16);
     CHECK(offsetof(SetAttributes::Request, atime_ns) == 24);
     CHECK(offsetof(MarkDirectory::Request, operation) == 16);
+    CHECK(offsetof(Allocate::Request, operation) == 28);
+    CHECK(offsetof(Seek::Request, limit) == 16);
+    CHECK(offsetof(TryLock::Reply, pid) == 32);
     CHECK(offsetof(DirectoryEntry, name_bytes) == 12);
     CHECK(offsetof(ReadDirectory::Reply, more) == 8);
   }

@@ -1,0 +1,32 @@
+// The end of a file, given to those who append to it, one after the other.
+#include <sys/stat.h>
+
+#include "base/clock.hpp"
+#include "metadata/namespace.hpp"
+
+namespace benchfs {
+
+Task<Result<wire::Append::Reply>> Namespace::append_to(wire::Append::Request request) {
+  if (!owns(request.inode)) co_return fail(Errc::stale_epoch);
+  if (request.bytes == 0) co_return fail(Errc::bad_message);
+  while (truncations_.contains(request.inode)) {
+    auto waiting = truncation_over(request.inode);
+    BFS_CO_CHECK(over, co_await waiting);
+  }
+  // From here to committed() nothing suspends.
+  auto inode = store_.inode(request.inode);
+  if (!inode) co_return std::unexpected(inode.error());
+  wire::Attributes& attributes = inode->attributes;
+  if (S_ISDIR(attributes.mode)) co_return fail(Errc::is_directory);
+  if (!S_ISREG(attributes.mode)) co_return fail(Errc::invalid);
+  if (request.bytes > kFileBytesMax - attributes.size) co_return fail(Errc::too_big);
+  const wire::Append::Reply reply{attributes.size};
+  attributes.size += request.bytes;
+  attributes.mtime_ns = attributes.ctime_ns = wall_ns();
+  store_.update_inode(*inode);
+  auto writing = store_.committed();
+  BFS_CO_CHECK(written, co_await writing);
+  co_return reply;
+}
+
+}  // namespace benchfs
