@@ -174,12 +174,14 @@ void Server::start_services() {
       loop, *chunks_, *pool_, map, [this] { return meta_->sync(); }, dispatcher_->counters(),
       DataService::Options{.self = index_, .rpc_bytes_max = config_.rpc_bytes_max});
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
+  xattr_service_ = std::make_unique<XattrService>(Xattrs(*meta_, map, index_));
   start_local_service();
   admin_service_ =
       std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, local_service_.get());
   lock_service_ = std::make_unique<LockService>(loop, map, index_);
   data_service_->add_to(*dispatcher_);
   namespace_service_->add_to(*dispatcher_);
+  xattr_service_->add_to(*dispatcher_);
   admin_service_->add_to(*dispatcher_);
   lock_service_->add_to(*dispatcher_);
 }

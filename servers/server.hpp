@@ -19,6 +19,7 @@
 #include "metadata/meta_store.hpp"
 #include "metadata/namespace.hpp"
 #include "metadata/namespace_service.hpp"
+#include "metadata/xattrs.hpp"
 #include "net/bootstrap_server.hpp"
 #include "net/caller.hpp"
 #include "net/fabric.hpp"
@@ -90,6 +91,7 @@ class Server {
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<NamespaceService> namespace_service_;
+  std::unique_ptr<XattrService> xattr_service_;
   std::unique_ptr<LocalService> local_service_;  ///< null: not offered
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<LockService> lock_service_;

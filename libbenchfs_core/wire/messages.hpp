@@ -298,6 +298,67 @@ struct MarkDirectory {
   using Reply = Empty;
 };
 
+/// Payload: the attribute's name. Reply payload: its value, if it is at most `bytes_max` long.
+/// Error: no_data, range (it is longer, and bytes_max is not 0, which asks for the length alone).
+struct GetXattr {
+  static constexpr std::uint16_t kId = 40;
+  static constexpr const char* kName = "get_xattr";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = kXattrNameBytesMax;
+  struct Request {
+    std::uint64_t inode;
+    std::uint32_t bytes_max;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    std::uint32_t bytes;  ///< of the value
+    std::uint32_t zero;
+  };
+};
+/// Payload: the attribute's name, then its value. Error: exists (with create), no_data (with
+/// replace), not_permitted (a symbolic link), xattrs_full.
+struct SetXattr {
+  static constexpr std::uint16_t kId = 41;
+  static constexpr const char* kName = "set_xattr";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kXattrNameBytesMax + kXattrValueBytesMax;
+  static constexpr std::uint32_t kCreate = 1, kReplace = 2;
+  struct Request {
+    std::uint64_t inode;
+    std::uint32_t name_bytes;
+    std::uint32_t flags;
+  };
+  using Reply = Empty;
+};
+/// Reply payload: the names of all attributes with a zero byte after each, if they are at most
+/// `bytes_max` together. Error: range, as of GetXattr.
+struct ListXattrs {
+  static constexpr std::uint16_t kId = 42;
+  static constexpr const char* kName = "list_xattrs";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    std::uint64_t inode;
+    std::uint32_t bytes_max;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    std::uint32_t bytes;
+    std::uint32_t zero;
+  };
+};
+/// Payload: the attribute's name. Error: no_data.
+struct RemoveXattr {
+  static constexpr std::uint16_t kId = 43;
+  static constexpr const char* kName = "remove_xattr";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kXattrNameBytesMax;
+  struct Request {
+    std::uint64_t inode;
+  };
+  using Reply = Empty;
+};
+
 // ---- data (50 to 69) ----
 
 /// Reads pieces of chunks that this server owns. pieces == 0: one piece, (offset, bytes). Else the
@@ -455,8 +516,8 @@ struct ServerStatus {
 };
 
 using All = List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, ReadDirectory, Rmdir,
-                 Symlink, GetAttributes, SetSize, SetAttributes, ReadLink, MarkDirectory, Read,
-                 Write, Sync, DropData, MarkSpread, Lock, Unlock, SharedPointer, ServerStatus>;
+                 Symlink, GetAttributes, SetSize, SetAttributes, ReadLink, MarkDirectory, GetXattr,
+                 SetXattr, ListXattrs, RemoveXattr, Read, Write, Sync, DropData, MarkSpread, Lock, Unlock, SharedPointer, ServerStatus>;
 
 /// Bytes of the largest request or reply body.
 inline constexpr std::size_t kBodyMax = [] {
