@@ -11,6 +11,7 @@ AdminService::AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkS
 
 void AdminService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::ServerStatus>(*this, &AdminService::status);
+  dispatcher.add<wire::ServerSpace>(*this, &AdminService::space);
 }
 
 Task<void> AdminService::status(Incoming incoming) {
@@ -33,6 +34,26 @@ Task<void> AdminService::status(Incoming incoming) {
   reply.read_bytes = counters.read_bytes + moved.read_bytes;
   reply.written_bytes = counters.written_bytes + moved.written_bytes;
   co_await incoming.reply<wire::ServerStatus>(reply);
+}
+
+Task<void> AdminService::space(Incoming incoming) {
+  const auto usage = chunks_.usage();
+  const auto device = chunks_.device();
+  if (!usage || !device) {
+    co_await incoming.fail(usage ? device.error().code : usage.error().code);
+    co_return;
+  }
+  wire::ServerSpace::Reply reply{};
+  reply.device = device->id;
+  reply.block_bytes = device->block_bytes;
+  reply.device_bytes = device->bytes;
+  reply.device_free = device->free_bytes;
+  reply.device_available = device->available_bytes;
+  reply.device_files = device->files;
+  reply.stored_bytes = usage->stored_bytes;
+  reply.room_bytes = device->available_bytes;
+  reply.files = meta_.files();
+  co_await incoming.reply<wire::ServerSpace>(reply);
 }
 
 }  // namespace benchfs

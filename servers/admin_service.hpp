@@ -14,6 +14,7 @@ class AdminService {
                const LocalService* local);
   void add_to(Dispatcher& dispatcher);
   Task<void> status(Incoming incoming);
+  Task<void> space(Incoming incoming);
 
  private:
   Dispatcher& dispatcher_;

@@ -48,6 +48,7 @@ Command make_cat(CLI::App& benchfs);
 Command make_cp(CLI::App& benchfs);
 Command make_put(CLI::App& benchfs);
 Command make_get(CLI::App& benchfs);
+Command make_df(CLI::App& benchfs);
 Command make_du(CLI::App& benchfs);
 Command make_find(CLI::App& benchfs);
 Command make_tree(CLI::App& benchfs);

@@ -39,28 +39,6 @@ std::string uptime(std::uint64_t ms) {
   return format_duration(shown_ms * 1'000'000);
 }
 
-using Row = std::vector<std::string>;
-
-// Columns as wide as their widest cell; the first `left` of them to the left, the others to the
-// right.
-std::string aligned(const std::vector<Row>& rows, std::size_t left) {
-  std::vector<std::size_t> width;
-  for (const Row& row : rows) {
-    width.resize(std::max(width.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i)
-      line += i < left ? fmt::format("{:<{}}  ", row[i], width[i])
-                       : fmt::format("{:>{}}  ", row[i], width[i]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
 Row cells(const ServerStatus& status, std::uint64_t written_by_all) {
   return {std::to_string(status.files),
           format_bytes(status.stored_bytes),
@@ -108,6 +86,24 @@ int show_status(const StatusOptions& options) {
 }
 
 }  // namespace
+
+std::string aligned(const std::vector<Row>& rows, std::size_t left) {
+  std::vector<std::size_t> width;
+  for (const Row& row : rows) {
+    width.resize(std::max(width.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i)
+      line += i < left ? fmt::format("{:<{}}  ", row[i], width[i])
+                       : fmt::format("{:>{}}  ", row[i], width[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
 
 std::size_t ClusterState::dead() const {
   return static_cast<std::size_t>(std::count_if(servers.begin(), servers.end(),

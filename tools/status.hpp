@@ -30,6 +30,11 @@ struct ClusterState {
 /// Asks every server. `cluster`: as benchfs_connect() takes it; null: the environment decides.
 std::expected<ClusterState, std::string> query_cluster(const char* cluster);
 
+using Row = std::vector<std::string>;
+/// Columns as wide as their widest cell; the first `left` of them to the left, the others to the
+/// right.
+std::string aligned(const std::vector<Row>& rows, std::size_t left);
+
 std::string to_table(const ClusterState& cluster);
 std::string to_json(const ClusterState& cluster);
 

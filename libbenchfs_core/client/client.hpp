@@ -129,6 +129,9 @@ class Client {
   Task<Outcome> shared_pointer(OpenFile* file, std::uint64_t key, std::int64_t value,
                                std::uint32_t operation);
   Task<Result<wire::ServerStatus::Reply>> server_status(ServerIndex server);
+  Task<Result<wire::ServerSpace::Reply>> server_space(ServerIndex server);
+  /// Of all servers, each of which has to answer.
+  Task<Outcome> statfs(struct benchfs_statfs* into);
 
   const ClusterInfo& cluster() const { return *cluster_; }
   const ClientConfig& config() const { return config_; }

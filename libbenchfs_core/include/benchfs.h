@@ -34,7 +34,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#ifdef __GNUC__ /* benchfs_stat and benchfs_server_status are each a struct and a function */
+#ifdef __GNUC__ /* benchfs_stat, benchfs_statfs and benchfs_server_status are each a struct and a function */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 #endif
@@ -327,6 +327,28 @@ struct benchfs_server_status {
     uint64_t written_bytes;   /* received from clients since it started */
 };
 BENCHFS_API int benchfs_server_status(benchfs_t *fs, int server, struct benchfs_server_status *status);
+/* Space of the file system: over all servers, each of which is asked now (-EHOSTUNREACH, -ETIMEDOUT: one
+ * does not answer). Storage that several servers of one host share counts once.
+ *     struct benchfs_statfs space;
+ *     if (benchfs_statfs(fs, &space) == 0)
+ *         printf("%llu of %llu MiB\n", (unsigned long long)(space.available_bytes >> 20),
+ *                (unsigned long long)(space.total_bytes >> 20));
+ * Others may use the same storage, so nothing is promised: a write finds out. A server that is full
+ * refuses writes (-ENOSPC) to the chunks it owns while others still have room. */
+struct benchfs_statfs {
+    uint64_t block_bytes;     /* unit in which storage is given out: the largest of any server */
+    uint64_t total_bytes;     /* of the storage */
+    uint64_t free_bytes;      /* of that, used by nobody */
+    uint64_t available_bytes; /* of that, what file data may still take */
+    uint64_t stored_bytes;    /* allocated by the file data of this file system; holes take nothing */
+    uint64_t files;           /* that exist: regular files, directories and symbolic links */
+    uint64_t free_files;      /* at least so many with a block of data can still be made, as far as is known */
+    uint32_t name_max;        /* bytes of a component of a path */
+    uint32_t path_max;        /* bytes of a path */
+};
+BENCHFS_API int benchfs_statfs(benchfs_t *fs, struct benchfs_statfs *space);
+/* The same of one server alone. -EINVAL: there is no such server. */
+BENCHFS_API int benchfs_server_statfs(benchfs_t *fs, int server, struct benchfs_statfs *space);
 /* "cluster id, epoch": 16 hexadecimal digits of the id, lives as long as the session. */
 BENCHFS_API const char *benchfs_cluster_id(benchfs_t *fs);
 BENCHFS_API uint64_t benchfs_epoch(benchfs_t *fs);

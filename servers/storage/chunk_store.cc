@@ -346,6 +346,23 @@ Result<StorageUsage> ChunkStore::usage() {
   return usage;
 }
 
+Result<Device> ChunkStore::device() const {
+  struct stat folder {};
+  struct statvfs facts {};
+  if (fstat(chunks_fd_, &folder) != 0 || fstatvfs(chunks_fd_, &facts) != 0) {
+    return fail(errc_from_errno(errno), errno);
+  }
+  const std::uint64_t unit = facts.f_frsize;
+  Device device;
+  device.id = folder.st_dev;
+  device.block_bytes = unit;
+  device.bytes = facts.f_blocks * unit;
+  device.free_bytes = facts.f_bfree * unit;
+  device.available_bytes = facts.f_bavail * unit;
+  device.files = facts.f_files > 0 ? facts.f_favail : ~0ull;
+  return device;
+}
+
 Task<void> ChunkStore::close() {
   cache_.clear();
   background_.close();

@@ -39,6 +39,14 @@ struct StorageUsage {
   std::uint64_t free_bytes = 0;
 };
 
+/// The file system under data_dir.
+struct Device {
+  std::uint64_t id = 0;  ///< different for those of one host
+  std::uint64_t block_bytes = 0;
+  std::uint64_t bytes = 0, free_bytes = 0, available_bytes = 0;
+  std::uint64_t files = 0;  ///< that can still be made; ~0: it has no limit for them
+};
+
 /// Single-threaded. Buffers stay the caller's, untouched until the task has ended.
 class ChunkStore {
  public:
@@ -71,6 +79,8 @@ class ChunkStore {
   /// stored_bytes is counted when files are opened, closed, removed and asked for here, not at each
   /// write. Looks at every open file: not for the path of a request.
   Result<StorageUsage> usage();
+  /// By two system calls.
+  Result<Device> device() const;
   /// What io_mode has come to: never automatic.
   IoMode mode() const { return mode_; }
   std::size_t open_files() const { return cache_.size(); }

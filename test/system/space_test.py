@@ -1,0 +1,50 @@
+"""Space of real servers: benchfs df."""
+
+import json
+import os
+import signal
+import sys
+
+import harness
+from harness import check, expect_in
+
+
+def test_df_shows_every_server_and_the_sum(place):
+    place.start(2)
+    (place.dir / "x").write_bytes(b"x" * (1 << 20))
+    place.benchfs("put", place.dir / "x", "/x")
+    told = json.loads(place.benchfs("df", "--json").stdout)
+    device = os.statvfs(place.data)
+    size = device.f_blocks * device.f_frsize
+    check([s["total_bytes"] for s in told["servers"]] == [size, size], told)
+    check(told["total"]["total_bytes"] == size, f"storage that is shared counts once: {told}")
+    check(told["total"]["stored_bytes"] == 1 << 20, told)
+    check(told["total"]["files"] == 1 == sum(s["files"] for s in told["servers"]), told)
+    check(0 < told["total"]["available_bytes"] <= told["total"]["free_bytes"] <= size, told)
+    rows = [line.split() for line in place.benchfs("df").stdout.splitlines()]
+    check(rows[0] == ["server", "host", "size", "stored", "available", "use", "files"], rows)
+    check([row[0] for row in rows[1:]] == ["0", "1", "total"], rows)
+    check(rows[1][2] == str(size) and rows[3][2] == str(1 << 20) and rows[3][4].endswith("%"), rows)
+    expect_in("1 MiB", place.benchfs("df", "-h").stdout)
+    expect_in("--human-readable", place.benchfs("df", "--help").stdout)
+    expect_in("df takes no path", place.benchfs("df", "--", "/x", exit_code=1).stderr)
+    place.benchfs("df", "/x", exit_code=2)
+    place.benchfs("stop")
+
+
+def test_df_shows_the_others_when_a_server_is_dead(place):
+    place.start(2)
+    victim = place.status()["servers"][1]
+    os.kill(victim["pid"], signal.SIGKILL)
+    done = place.benchfs("df", "--json", exit_code=1)
+    told = json.loads(done.stdout)
+    check([s["alive"] for s in told["servers"]] == [True, False], told)
+    check(told["total"] is None, told)
+    expect_in(victim["id"], done.stderr)
+    table = place.benchfs("df", exit_code=1).stdout
+    expect_in("no answer", table)
+    check("total" not in table.splitlines()[-1], table)
+    place.benchfs("stop", exit_code=None)
+
+
+harness.run_tests(sys.modules[__name__])
