@@ -64,6 +64,9 @@ void ADIOI_BENCHFS_Delete(const char* filename, int* error_code) {
   int code;
   benchfs_t* fs = bfs_session(&code);
 
-  if (fs != NULL) code = -benchfs_unlink(fs, filename);
+  if (fs != NULL) {
+    benchfs_cache_drop(fs); /* as for an open */
+    code = -benchfs_unlink(fs, filename);
+  }
   *error_code = code == 0 ? MPI_SUCCESS : BFS_ERROR(code, benchfs_error());
 }

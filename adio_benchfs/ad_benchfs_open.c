@@ -69,6 +69,8 @@ static int open_here(ADIO_File fd, int access_mode) {
   benchfs_t* fs = own == NULL ? NULL : bfs_session(&code);
 
   if (fs != NULL) {
+    /* What another rank did to the path before a barrier counts. */
+    benchfs_cache_drop(fs);
     code = -benchfs_open(fs, fd->filename, open_flags(access_mode), permissions(fd),
                          own->chunk_bytes_hint, &own->file);
     if (code != 0) own->file = NULL;

@@ -170,9 +170,11 @@ void Server::start_services() {
                                   Namespace::Options{.self = index_,
                                                      .default_chunk_bytes = config_.chunk_bytes,
                                                      .groups = groups_of_process()});
+  sizes_ = std::make_unique<NamespaceSizes>(*names_);
   data_service_ = std::make_unique<DataService>(
       loop, *chunks_, *pool_, map, [this] { return meta_->sync(); }, dispatcher_->counters(),
-      DataService::Options{.self = index_, .rpc_bytes_max = config_.rpc_bytes_max});
+      DataService::Options{
+          .self = index_, .rpc_bytes_max = config_.rpc_bytes_max, .sizes = sizes_.get()});
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
   xattr_service_ = std::make_unique<XattrService>(Xattrs(*meta_, map, index_));
   start_local_service();

@@ -12,6 +12,7 @@
 #include "base/secret.hpp"
 #include "base/server_config.hpp"
 #include "cluster/membership.hpp"
+#include "home_sizes.hpp"
 #include "locks/lock_service.hpp"
 #include "loop/offload.hpp"
 #include "loop/ring.hpp"
@@ -89,6 +90,7 @@ class Server {
   std::unique_ptr<PeerRemovals> peer_removals_;
   std::unique_ptr<Removals> removals_;
   std::unique_ptr<Namespace> names_;
+  std::unique_ptr<NamespaceSizes> sizes_;
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<NamespaceService> namespace_service_;
   std::unique_ptr<XattrService> xattr_service_;

@@ -54,6 +54,15 @@ struct EnumNames<ChecksumMode> {
     "Striping unit of files that this client creates.",                                             \
     .min = kChunkBytesMin, .max = kChunkBytesMax, .power_of_two = true,                             \
     .zero = "the cluster's default")                                                                \
+  X(config::DurationMs, cache_ttl, cache_ttl_ms, 1'000,                                             \
+    "How long paths may lead through directories as they were last seen; 0: they are always asked for.", \
+    .min = 0, .max = 60'000)                                                                        \
+  X(config::DurationMs, cache_attributes_ttl, cache_attributes_ttl_ms, 0,                           \
+    "How long stat may answer with attributes and sizes as they were last seen; 0: they are always asked for.", \
+    .min = 0, .max = 60'000)                                                                        \
+  X(config::Integer, cache_entries, cache_entries, 4096,                                            \
+    "Most directory entries, and most attributes, that are remembered.",                            \
+    .min = 1, .max = 1'000'000)                                                                     \
   X(config::Boolean, local_access, local_access, true,                                              \
     "Read and write the chunk files of servers on this host directly, without messages.", )         \
   X(config::Boolean, progress_thread, progress_thread, false,                                       \

@@ -110,6 +110,11 @@ std::expected<std::unique_ptr<Client>, Client::ConnectError> Client::connect(con
   client->local_ =
       std::make_unique<LocalAccess>(running, client->cluster_->servers, config->local_access,
                                     static_cast<std::int64_t>(config->failure_detect_ms));
+  const auto ttl_ns = [](std::uint64_t ms) { return static_cast<std::int64_t>(ms) * 1'000'000; };
+  client->cache_ = std::make_unique<EntryCache>(
+      EntryCache::Options{.ttl_ns = ttl_ns(config->cache_ttl_ms),
+                          .attributes_ttl_ns = ttl_ns(config->cache_attributes_ttl_ms),
+                          .entries_max = config->cache_entries});
   // A transfer may have a batch open for every server: bounded together.
   const std::size_t share =
       std::max<std::size_t>(64 << 10, kBatchesTotalMax / client->caller_->servers());
@@ -129,6 +134,12 @@ std::expected<std::unique_ptr<Client>, Client::ConnectError> Client::connect(con
 Client::~Client() {
   if (caller_ == nullptr) return;
   stop_progress();
+  if (cache_ != nullptr) {
+    const EntryCache::Counts& counts = cache_->counts();
+    log_info("cache: {} of {} names and {} of {} attributes were known", counts.entry_hits,
+             counts.entry_hits + counts.entry_misses, counts.attribute_hits,
+             counts.attribute_hits + counts.attribute_misses);
+  }
   const Loop::Scope scope(*loop_);
   loop_->run(caller_->close());
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "base/secret.hpp"
 #include "benchfs.h"
 #include "client/directory.hpp"
+#include "client/entry_cache.hpp"
 #include "client/file.hpp"
 #include "client/local_access.hpp"
 #include "client/staging.hpp"
@@ -70,8 +72,8 @@ class Client {
   }
   /// One turn of the loop, without blocking; the caller holds the lock.
   bool turn();
-  /// True if the progress thread is turning the loop right now, so that a call that only looks need not
-  /// wait for the lock. Now and then false all the same.
+  /// True if the progress thread is turning the loop right now, so that a call that only looks need
+  /// not wait for the lock. Now and then false all the same.
   bool left_to_progress() {
     return progress_turning_.load(std::memory_order_relaxed) &&
            looks_.fetch_add(1, std::memory_order_relaxed) % 16 != 15;
@@ -113,6 +115,8 @@ class Client {
   Task<Outcome> set_size(InodeId inode, std::uint64_t size, std::uint32_t operation);
   Task<Outcome> truncate(std::string path, std::uint64_t size);
   Task<Outcome> flush_size(OpenFile* file);
+  /// This session has written to the file since it told the home its size.
+  bool size_untold(InodeId inode) const;
   Task<Outcome> sync(OpenFile* file);
   /// in_call: of a blocking call, which may take as long as it takes; else the task is to suspend
   /// soon.
@@ -141,6 +145,12 @@ class Client {
   Loop& loop() { return *loop_; }
   LocalAccess& local() { return *local_; }
   StagingPool& staging() { return staging_; }
+  /// To be called after every change that this session makes, whatever came of it: of an entry, and
+  /// of an inode (attributes, size, data).
+  void forget(InodeId parent, std::string_view name) { cache_->forget(parent, name); }
+  void forget(InodeId inode) { cache_->forget(inode); }
+  void forget_all() { cache_->forget_all(); }
+  const EntryCache& cache() const { return *cache_; }
   /// Data bytes of one message to any server.
   std::uint32_t rpc_bytes_max() const { return static_cast<std::uint32_t>(config_.rpc_bytes_max); }
   /// Data bytes of one batch of small pieces; the staging buffers have room for its table in front.
@@ -166,6 +176,36 @@ class Client {
   void stop_progress();
   void wake_progress();
   void progress();
+  /// How an operation's paths are resolved.
+  struct PathUse {
+    bool fresh = false;   ///< every name is asked for
+    bool cached = false;  ///< a name was not
+  };
+  /// An operation on paths. If it finds nothing below a directory that was not asked for, because
+  /// others have removed or moved that, it is done once more with every name asked for.
+  template <class T, class... Args>
+  Task<Result<T>> retried(Task<Result<T>> (Client::*once)(PathUse*, Args...),
+                          std::type_identity_t<Args>... args) {
+    PathUse use;
+    auto trying = (this->*once)(&use, args...);
+    const Result<T> outcome = co_await trying;
+    if (outcome || !use.cached) co_return outcome;
+    const Errc code = outcome.error().code;
+    if (code != Errc::not_found && code != Errc::not_directory) co_return outcome;
+    use.fresh = true;
+    auto again = (this->*once)(&use, args...);
+    const Result<T> fresh = co_await again;
+    co_return fresh;
+  }
+  Task<Result<OpenFile*>> open_once(PathUse* use, std::string path, std::uint32_t wire_flags,
+                                    bool readable, bool writable, std::uint32_t mode,
+                                    std::uint64_t chunk_bytes);
+  Task<Outcome> unlink_once(PathUse* use, std::string path);
+  Task<Outcome> mkdir_once(PathUse* use, std::string path, std::uint32_t mode);
+  Task<Outcome> rmdir_once(PathUse* use, std::string path);
+  Task<Outcome> symlink_once(PathUse* use, std::string target, std::string path);
+  Task<Result<std::string>> read_link_once(PathUse* use, std::string path);
+  Task<Result<wire::Attributes>> stat_once(PathUse* use, std::string path, bool follow);
   /// A path on its way to its last name. Symbolic links are resolved here, since only the client
   /// knows the directories that ".." leads back to.
   struct Walk {
@@ -173,9 +213,10 @@ class Client {
     std::vector<std::string> rest;           ///< names still to come, the next one last
     std::string name;                        ///< the last name; empty: above.back() is meant
     unsigned links = 0;
+    PathUse* use = nullptr;
     InodeId parent() const { return above.back(); }
   };
-  static Walk walk_of(std::string_view path);
+  static Walk walk_of(std::string_view path, PathUse* use);
   /// Goes on until only the last name is left, which is not looked up.
   Task<Status> walk_to_last(Walk* walk);
   /// Puts the target of the link `walk->name`, whose inode it is, in the place of that name.
@@ -188,6 +229,7 @@ class Client {
   Task<Result<Answer<M>>> call_entry(ServerIndex server, typename M::Request request,
                                      std::string payload);
   ServerIndex server_of(const Walk& walk) const;
+  std::optional<wire::Attributes> cached_attributes(const Walk& walk, bool follow);
   Task<Status> fill(OpenDirectory* directory);
   Task<Status> read_page(OpenDirectory* directory, std::size_t part);
   Task<Outcome> flush_sizes_of(InodeId inode);
@@ -215,6 +257,7 @@ class Client {
   std::unique_ptr<Caller> caller_;
   std::unique_ptr<LocalAccess> local_;
   StagingPool staging_;
+  std::unique_ptr<EntryCache> cache_;
   std::uint32_t batch_bytes_max_ = 0;
   /// Open files by inode: a size query merges the pending size of all of them.
   std::unordered_multimap<InodeId, OpenFile*> files_;

@@ -74,6 +74,7 @@ Task<Status> Client::read_page(OpenDirectory* directory, std::size_t index) {
       directory->inode, kPageBytes, directory->attributes ? wire::ReadDirectory::kAttributes : 0};
   const auto name = std::as_bytes(std::span{after.data(), after.size()});
   const std::span<std::byte> into(page.bytes);
+  const EntryCache::Ticket ticket = cache_->ticket();
   const auto answer = co_await caller_->call<wire::ReadDirectory>(server, request, name, into);
   if (!answer) {
     // Removed since it was opened: then it has no entries, as POSIX has it.
@@ -89,6 +90,10 @@ Task<Status> Client::read_page(OpenDirectory* directory, std::size_t index) {
     std::size_t end = 0;
     if (!read_entry(page, entry, end)) co_return fail(Errc::bad_message, 0, server);
     page.at = end;
+    if (S_ISDIR(entry.type) || cache_->keeps_attributes()) {
+      cache_->put(ticket, directory->inode, entry.name, {entry.inode, entry.type});
+    }
+    if (entry.has_attributes) cache_->put(ticket, entry.attributes);
   }
   const bool more = answer->body.more != 0;
   if (entries != answer->body.entries || (more && entries == 0)) {

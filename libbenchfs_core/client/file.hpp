@@ -25,6 +25,7 @@ struct OpenFile {
   // What the home server has not been told yet.
   std::uint64_t written_end = 0;  ///< end of the farthest write since the last merge
   bool size_dirty = false;        ///< there was a write since the last merge
+  bool merge_next = false;        ///< the next write may tell the size by the way: it is the first
   bool spread = false;            ///< the home knows that there is data beyond chunk 0
   /// Servers that have data of this session which was not synced, by index.
   std::vector<bool> dirty_servers;

@@ -47,7 +47,14 @@ Task<Result<Answer<M>>> Client::call_entry(ServerIndex server, typename M::Reque
 
 Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags, bool readable,
                                      bool writable, std::uint32_t mode, std::uint64_t chunk_bytes) {
-  Walk walk = walk_of(path);
+  return retried(&Client::open_once, std::move(path), wire_flags, readable, writable, mode,
+                 chunk_bytes);
+}
+
+Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::uint32_t wire_flags,
+                                          bool readable, bool writable, std::uint32_t mode,
+                                          std::uint64_t chunk_bytes) {
+  Walk walk = walk_of(path, use);
   for (;;) {
     BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
     if (walk.name.empty()) co_return fail(Errc::is_directory);
@@ -66,8 +73,10 @@ Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags,
       BFS_CO_TRY(at_home, co_await attributes(found.inode));
       found = at_home;
     }
+    if ((wire_flags & wire::Open::kTruncate) != 0) forget(found.inode);
     if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message, 0, server);
     OpenFile* file = adopt(std::move(path), found.inode, found.chunk_bytes, readable, writable);
+    file->merge_next = true;
     file->metadata_dirty = opened->body.created != 0 || (wire_flags & wire::Open::kTruncate) != 0;
     co_return file;
   }
@@ -101,27 +110,41 @@ Task<Outcome> Client::close(OpenFile* file) {
 }
 
 Task<Outcome> Client::unlink(std::string path) {
-  Walk walk = walk_of(path);
+  return retried(&Client::unlink_once, std::move(path));
+}
+
+Task<Outcome> Client::unlink_once(PathUse* use, std::string path) {
+  Walk walk = walk_of(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::is_directory);
   const wire::Unlink::Request request{walk.parent()};
-  BFS_CO_TRY(answer, co_await call_entry<wire::Unlink>(server_of(walk), request, walk.name));
-  static_cast<void>(answer);
+  const auto answer = co_await call_entry<wire::Unlink>(server_of(walk), request, walk.name);
+  forget(walk.parent(), walk.name);
+  if (!answer) co_return std::unexpected(answer.error());
   co_return 0;
 }
 
 Task<Outcome> Client::mkdir(std::string path, std::uint32_t mode) {
-  Walk walk = walk_of(path);
+  return retried(&Client::mkdir_once, std::move(path), mode);
+}
+
+Task<Outcome> Client::mkdir_once(PathUse* use, std::string path, std::uint32_t mode) {
+  Walk walk = walk_of(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::exists);
   const wire::Mkdir::Request request{walk.parent(), mode, 0};
+  const EntryCache::Ticket ticket = cache_->ticket();
   BFS_CO_TRY(answer, co_await call_entry<wire::Mkdir>(server_of(walk), request, walk.name));
-  static_cast<void>(answer);
+  cache_->put(ticket, walk.parent(), walk.name, {answer.body.attributes.inode, S_IFDIR});
   co_return 0;
 }
 
 Task<Outcome> Client::rmdir(std::string path) {
-  Walk walk = walk_of(path);
+  return retried(&Client::rmdir_once, std::move(path));
+}
+
+Task<Outcome> Client::rmdir_once(PathUse* use, std::string path) {
+  Walk walk = walk_of(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) {
     // The root is in use for as long as the file system; what ends in ".." holds what was before
@@ -129,15 +152,20 @@ Task<Outcome> Client::rmdir(std::string path) {
     co_return fail(walk.above.size() == 1 ? Errc::busy : Errc::not_empty);
   }
   const wire::Rmdir::Request request{walk.parent()};
-  BFS_CO_TRY(answer, co_await call_entry<wire::Rmdir>(server_of(walk), request, walk.name));
-  static_cast<void>(answer);
+  const auto answer = co_await call_entry<wire::Rmdir>(server_of(walk), request, walk.name);
+  forget(walk.parent(), walk.name);
+  if (!answer) co_return std::unexpected(answer.error());
   co_return 0;
 }
 
 Task<Outcome> Client::symlink(std::string target, std::string path) {
+  return retried(&Client::symlink_once, std::move(target), std::move(path));
+}
+
+Task<Outcome> Client::symlink_once(PathUse* use, std::string target, std::string path) {
   if (target.empty()) co_return fail(Errc::not_found);
   if (target.size() > kTargetBytesMax) co_return fail(Errc::name_too_long);
-  Walk walk = walk_of(path);
+  Walk walk = walk_of(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::exists);
   const wire::Symlink::Request request{walk.parent(), static_cast<std::uint32_t>(walk.name.size()),
@@ -149,7 +177,11 @@ Task<Outcome> Client::symlink(std::string target, std::string path) {
 }
 
 Task<Result<std::string>> Client::read_link(std::string path) {
-  Walk walk = walk_of(path);
+  return retried(&Client::read_link_once, std::move(path));
+}
+
+Task<Result<std::string>> Client::read_link_once(PathUse* use, std::string path) {
+  Walk walk = walk_of(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::invalid);
   BFS_CO_TRY(found, co_await look_up(walk.parent(), walk.name));
@@ -161,26 +193,48 @@ Task<Result<std::string>> Client::read_link(std::string path) {
 Task<Result<wire::Attributes>> Client::attributes(InodeId inode) {
   BFS_CO_TRY(flushed, co_await flush_sizes_of(inode));
   static_cast<void>(flushed);
+  const EntryCache::Ticket ticket = cache_->ticket();
   const wire::GetAttributes::Request request{inode};
   BFS_CO_TRY(answer, co_await caller_->call<wire::GetAttributes>(map().home(inode), request));
+  cache_->put(ticket, answer.body.attributes);
   co_return answer.body.attributes;
 }
 
 Task<Result<wire::Attributes>> Client::stat(std::string path, bool follow_last) {
-  Walk walk = walk_of(path);
+  return retried(&Client::stat_once, std::move(path), follow_last);
+}
+
+/// Only with the setting cache_attributes_ttl, and never of a file that this session has open: what
+/// others see of it changes with every write.
+std::optional<wire::Attributes> Client::cached_attributes(const Walk& walk, bool follow_last) {
+  if (!cache_->keeps_attributes() || walk.use->fresh) return std::nullopt;
+  const auto entry = cache_->find(walk.parent(), walk.name);
+  if (!entry || files_.contains(entry->inode)) return std::nullopt;
+  if (follow_last && S_ISLNK(entry->type)) return std::nullopt;
+  return cache_->find(entry->inode);
+}
+
+Task<Result<wire::Attributes>> Client::stat_once(PathUse* use, std::string path, bool follow_last) {
+  Walk walk = walk_of(path, use);
   for (;;) {
     BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
     if (walk.name.empty()) {
       const Result<wire::Attributes> directory = co_await attributes(walk.parent());
       co_return directory;
     }
+    if (const auto cached = cached_attributes(walk, follow_last)) co_return *cached;
+    const EntryCache::Ticket ticket = cache_->ticket();
     BFS_CO_TRY(found, co_await look_up(walk.parent(), walk.name));
+    if (cache_->keeps_attributes()) {
+      cache_->put(ticket, walk.parent(), walk.name, {found.body.inode, found.body.type});
+    }
     if (follow_last && S_ISLNK(found.body.type)) {
       BFS_CO_CHECK(followed, co_await follow(&walk, found.body.inode));
       continue;
     }
     // A size that this session has not merged yet makes the answer's out of date.
     if (found.body.attributes_here != 0 && !files_.contains(found.body.inode)) {
+      cache_->put(ticket, found.body.attributes);
       co_return found.body.attributes;
     }
     const Result<wire::Attributes> at_home = co_await attributes(found.body.inode);
@@ -196,8 +250,9 @@ Task<Outcome> Client::set_attributes(std::string path, bool follow_last,
   static_cast<void>(flushed);
   request.inode = found.inode;
   const ServerIndex home = map().home(found.inode);
-  BFS_CO_TRY(answer, co_await caller_->call<wire::SetAttributes>(home, request));
-  static_cast<void>(answer);
+  const auto answer = co_await caller_->call<wire::SetAttributes>(home, request);
+  forget(found.inode);
+  if (!answer) co_return std::unexpected(answer.error());
   co_return 0;
 }
 
@@ -207,6 +262,7 @@ Task<Outcome> Client::flush_size(OpenFile* file) {
   file->size_dirty = false;
   const wire::SetSize::Request request{file->inode, end, wire::SetSize::kMerge, 0};
   const auto answer = co_await caller_->call<wire::SetSize>(map().home(file->inode), request);
+  forget(file->inode);
   if (!answer) {
     file->size_dirty = true;
     file->written_end = std::max(file->written_end, end);
@@ -214,6 +270,11 @@ Task<Outcome> Client::flush_size(OpenFile* file) {
   }
   file->metadata_dirty = true;
   co_return 0;
+}
+
+bool Client::size_untold(InodeId inode) const {
+  const auto [first, last] = files_.equal_range(inode);
+  return std::any_of(first, last, [](const auto& entry) { return entry.second->size_dirty; });
 }
 
 Task<Outcome> Client::flush_sizes_of(InodeId inode) {
@@ -240,8 +301,9 @@ Task<Outcome> Client::set_size(InodeId inode, std::uint64_t size, std::uint32_t 
     file->written_end = 0;
   }
   const wire::SetSize::Request request{inode, size, operation, 0};
-  BFS_CO_TRY(answer, co_await caller_->call<wire::SetSize>(map().home(inode), request));
-  static_cast<void>(answer);
+  const auto answer = co_await caller_->call<wire::SetSize>(map().home(inode), request);
+  forget(inode);
+  if (!answer) co_return std::unexpected(answer.error());
   co_return 0;
 }
 

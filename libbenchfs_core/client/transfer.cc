@@ -96,6 +96,8 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
 
   contiguous_ = extents.size() == 1 && memory.size() == 1;
   local_ = total > 0 && local_pays(total);
+  if (merges(total, end)) write_flags_ = wire::Write::kMergeSize;
+  if (direction_ == Direction::write) file_.merge_next = false;
   std::uint64_t middle = 0;
   if (local_) {
     if (file_.local == nullptr)
@@ -114,17 +116,31 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
     move_batch(std::move(batch)).detach();
   }
   co_await gate_.drained();
+  if (direction_ == Direction::write) client_.forget(file_.inode);
   if (error_) co_return std::unexpected(*error_);
   if (direction_ == Direction::write) {
-    if (total > 0) {
-      file_.written_end = std::max(file_.written_end, end);
-      file_.size_dirty = true;
-    }
+    if (total > 0) wrote(end);
     co_return static_cast<std::int64_t>(total);
   }
   if (missing_.empty()) co_return static_cast<std::int64_t>(total);
   const Outcome counted = co_await end_of_read(extents, total);
   co_return counted;
+}
+
+/// A message to the home that carries all of it can carry the size as well. Of a file that is being
+/// written by many calls only the first does: the home records each size that it is told.
+bool Transfer::merges(std::uint64_t total, std::uint64_t end) const {
+  return direction_ == Direction::write && file_.merge_next && !local_ && total > 0 &&
+         total <= client_.config().eager_max_bytes && end <= file_.chunk_bytes;
+}
+
+void Transfer::wrote(std::uint64_t end) {
+  if (write_flags_ != 0 && unmerged_ == 0) {
+    file_.metadata_dirty = true;
+    return;
+  }
+  file_.written_end = std::max(file_.written_end, end);
+  file_.size_dirty = true;
 }
 
 /// Starts to move the pieces that are in [from, to), a range that cuts no piece.
@@ -274,8 +290,10 @@ Task<void> Transfer::move_piece(ServerIndex server, PieceCursor::Piece piece) {
   const std::span<std::byte> memory{piece.memory, piece.bytes};
   Caller& caller = client_.caller();
   if (direction_ == Direction::write) {
-    const wire::Write::Request request{file_.inode, piece.offset, bytes, 0, file_.chunk_shift(), 0};
+    const wire::Write::Request request{file_.inode, piece.offset,        bytes,
+                                       0,           file_.chunk_shift(), write_flags_};
     const auto answer = co_await caller.call<wire::Write>(server, request, memory);
+    if (answer && answer->body.merged == 0) ++unmerged_;
     took(server, answer ? nullptr : &answer.error());
     co_return;
   }
@@ -285,6 +303,7 @@ Task<void> Transfer::move_piece(ServerIndex server, PieceCursor::Piece piece) {
   if (answer && answer->payload_bytes < piece.bytes) {
     const std::size_t got = answer->payload_bytes;
     missing_.push_back({piece.offset + got, piece.bytes - got, piece.memory + got});
+    if (answer->body.size_here != 0) size_ = answer->body.size;
   }
   took(server, answer ? nullptr : &answer.error());
 }
@@ -314,9 +333,10 @@ Task<void> Transfer::write_batch(Batch& batch) {
                                      static_cast<std::uint32_t>(batch.bytes),
                                      static_cast<std::uint32_t>(pieces),
                                      file_.chunk_shift(),
-                                     0};
+                                     write_flags_};
   const std::span<const std::byte> payload{first, payload_bytes};
   const auto answer = co_await client_.caller().call<wire::Write>(batch.server, request, payload);
+  if (answer && answer->body.merged == 0) ++unmerged_;
   took(batch.server, answer ? nullptr : &answer.error());
 }
 
@@ -339,6 +359,7 @@ Task<void> Transfer::read_batch(Batch& batch) {
     if (pieces == 0 && answer->payload_bytes < batch.bytes) {
       data_end = batch.table[0].offset + answer->payload_bytes;
     }
+    if (answer->body.size_here != 0) size_ = answer->body.size;
     unpack(batch, data_end);
   }
   took(batch.server, answer ? nullptr : &answer.error());
@@ -366,8 +387,12 @@ void Transfer::unpack(const Batch& batch, std::uint64_t data_end) {
 }
 
 Task<Outcome> Transfer::end_of_read(std::span<const benchfs_extent> extents, std::uint64_t total) {
-  BFS_CO_TRY(attributes, co_await client_.attributes(file_.inode));
-  const std::uint64_t size = attributes.size;
+  // What the home said with the data is fresh, but for what this session has not told it.
+  if (!size_ || client_.size_untold(file_.inode)) {
+    BFS_CO_TRY(attributes, co_await client_.attributes(file_.inode));
+    size_ = attributes.size;
+  }
+  const std::uint64_t size = *size_;
   for (const Missing& missing : missing_) {
     const std::uint64_t zeros = before_end(missing.offset, missing.bytes, size);
     std::memset(missing.memory, 0, static_cast<std::size_t>(zeros));

@@ -85,6 +85,10 @@ class Transfer {
   void unpack(const Batch& batch, std::uint64_t data_end);
   void took(ServerIndex server, const Error* error);
 
+  /// Whether the write of a small file may tell its size by the way.
+  bool merges(std::uint64_t total, std::uint64_t end) const;
+  void wrote(std::uint64_t end);
+
   Client& client_;
   OpenFile& file_;
   Direction direction_;
@@ -95,6 +99,9 @@ class Transfer {
   Semaphore window_;
   Gate gate_;
   std::vector<Missing> missing_;
+  std::optional<std::uint64_t> size_;  ///< of the file, told with data that ended early
+  std::uint32_t write_flags_ = 0;
+  std::uint32_t unmerged_ = 0;  ///< writes after which the home does not know of the size
   LocalMover mover_;
   std::optional<Error> error_;  ///< the first one
 };

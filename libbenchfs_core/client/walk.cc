@@ -1,5 +1,6 @@
-// Path resolution: directories, "..", symbolic links. One look-up for every name but the last,
-// which the operation itself gives to the server of the entry.
+// Path resolution: directories, "..", symbolic links. One look-up for every name but the last that
+// is not cached as a directory's; the last one the operation itself gives to the server of the
+// entry.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -21,8 +22,9 @@ void put_in_front(std::vector<std::string>& rest, std::string_view path) {
 
 }  // namespace
 
-Client::Walk Client::walk_of(std::string_view path) {
+Client::Walk Client::walk_of(std::string_view path, PathUse* use) {
   Walk walk;
+  walk.use = use;
   put_in_front(walk.rest, path);
   return walk;
 }
@@ -50,8 +52,18 @@ Task<Status> Client::walk_to_last(Walk* walk) {
       walk->name = name;
       co_return Status{};
     }
+    if (!walk->use->fresh) {
+      const auto cached = cache_->find(walk->parent(), name);
+      if (cached && S_ISDIR(cached->type)) {
+        walk->use->cached = true;
+        walk->above.push_back(cached->inode);
+        continue;
+      }
+    }
+    const EntryCache::Ticket ticket = cache_->ticket();
     BFS_CO_TRY(found, co_await look_up(walk->parent(), name));
     if (S_ISDIR(found.body.type)) {
+      cache_->put(ticket, walk->parent(), name, {found.body.inode, S_IFDIR});
       walk->above.push_back(found.body.inode);
     } else if (S_ISLNK(found.body.type)) {
       BFS_CO_CHECK(followed, co_await follow(walk, found.body.inode));

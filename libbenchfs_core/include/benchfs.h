@@ -298,6 +298,27 @@ BENCHFS_API int benchfs_pointer_add(benchfs_file_t *file, uint64_t key, int64_t 
 BENCHFS_API int benchfs_pointer_set(benchfs_file_t *file, uint64_t key, int64_t value);
 BENCHFS_API int benchfs_pointer_forget(benchfs_file_t *file, uint64_t key);
 
+/* ---- what a session remembers ---------------------------------------------------------------- */
+
+/* A session remembers directories that paths have led through, for the setting `cache_ttl` (1 s). What it
+ * changes itself it sees at once; that others have removed a directory, or put another in its place
+ * after removing it, is noticed and changes no outcome; that others have renamed one may be noticed that
+ * much later. Attributes, and with them the sizes that benchfs_stat gives, are remembered only for
+ * `cache_attributes_ttl` (0: not at all). Reads always see the true end of a file. */
+
+/* Forget all of it: calls from now on see what others have done before now. */
+BENCHFS_API int benchfs_cache_drop(benchfs_t *fs);
+
+struct benchfs_cache_stats {
+    uint64_t entry_hits;       /* names on the way of a path that were known */
+    uint64_t entry_misses;     /* and that a server was asked for */
+    uint64_t attribute_hits;   /* the same of attributes; both 0 if they are not remembered */
+    uint64_t attribute_misses;
+    uint64_t entries;          /* remembered now, of at most the setting `cache_entries` */
+    uint64_t attributes;
+};
+BENCHFS_API int benchfs_cache_stats(benchfs_t *fs, struct benchfs_cache_stats *stats);
+
 /* ---- the cluster ----------------------------------------------------------------------------- */
 
 /* Number of servers; they are numbered from 0 in the order of the cluster file. */

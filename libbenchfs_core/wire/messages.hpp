@@ -364,7 +364,7 @@ struct RemoveXattr {
 /// Reads pieces of chunks that this server owns. pieces == 0: one piece, (offset, bytes). Else the
 /// request's payload is a table of `pieces` Piece, `bytes` their total. Reply payload: the data of
 /// the pieces, packed; of one piece only what exists, of a list all, with zeros where the local
-/// data ends.
+/// data ends. A home that had less than was asked for tells the file's size with it.
 struct Read {
   static constexpr std::uint16_t kId = 50;
   static constexpr const char* kName = "read";
@@ -382,28 +382,31 @@ struct Read {
     /// If a piece met less data than it asked for: the file offset at and beyond which none met
     /// any. Else ~0.
     std::uint64_t data_end;
-    std::uint32_t bytes;  ///< of the payload
-    std::uint32_t zero;
+    std::uint32_t bytes;      ///< of the payload
+    std::uint32_t size_here;  ///< 1: `size` is filled, as it was after the data were read
+    std::uint64_t size;       ///< of the file
   };
 };
 /// Writes pieces of chunks that this server owns. Payload: the table (pieces > 0), then the data,
-/// packed.
+/// packed. With kMergeSize the home then merges the end of what it wrote into the file's size, as
+/// SetSize::kMerge does: a small file needs no message of its own for it.
 struct Write {
   static constexpr std::uint16_t kId = 51;
   static constexpr const char* kName = "write";
   static constexpr bool kIdempotent = true;
   static constexpr std::uint32_t kPayloadMax = kDataMax + kPiecesMax * sizeof(Piece);
+  static constexpr std::uint32_t kMergeSize = 1;
   struct Request {
     std::uint64_t inode;
     std::uint64_t offset;
     std::uint32_t bytes;
     std::uint32_t pieces;
     std::uint32_t chunk_shift;
-    std::uint32_t zero;
+    std::uint32_t flags;
   };
   struct Reply {
     std::uint32_t bytes;
-    std::uint32_t zero;
+    std::uint32_t merged;  ///< 1: the home knows of the size
   };
 };
 /// The file's data that this server holds, and with kMetadata its log too, are on the device when

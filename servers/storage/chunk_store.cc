@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/log.hpp"
@@ -43,26 +44,6 @@ struct Name {
 Status logged(const char* what, const std::string& path, int err) {
   log_error("cannot {} {}: {}", what, path, std::strerror(err));
   return fail(errc_from_errno(err), err);
-}
-
-/// Allocated bytes of the regular files in an open folder, which is closed.
-std::uint64_t count_folder(int fd) {
-  std::uint64_t bytes = 0;
-  DIR* folder = fdopendir(fd);
-  if (folder == nullptr) {
-    ::close(fd);
-    return 0;
-  }
-  while (const dirent* entry = readdir(folder)) {
-    struct stat facts {};
-    if (entry->d_name[0] != '.' &&
-        fstatat(dirfd(folder), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISREG(facts.st_mode)) {
-      bytes += allocated(facts);
-    }
-  }
-  closedir(folder);
-  return bytes;
 }
 
 }  // namespace
@@ -95,6 +76,35 @@ ChunkStore::~ChunkStore() {
   if (chunks_fd_ >= 0) ::close(chunks_fd_);
 }
 
+/// Takes note of the local files in an open folder, which is closed. All of them, or an error: a
+/// file that is not noted does not exist for anybody.
+Status ChunkStore::take_note_of(int fd) {
+  DIR* folder = fdopendir(fd);
+  if (folder == nullptr) {
+    const int err = errno;
+    ::close(fd);
+    return fail(errc_from_errno(err), err);
+  }
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(folder);
+    if (entry == nullptr) break;
+    if (entry->d_name[0] == '.') continue;
+    char* after = nullptr;
+    const InodeId inode = std::strtoull(entry->d_name, &after, 16);
+    if (*after == '.') made_files_.add({inode, static_cast<unsigned>(std::atoi(after + 1))});
+    struct stat facts {};
+    if (fstatat(dirfd(folder), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(facts.st_mode)) {
+      stored_bytes_ += static_cast<std::int64_t>(allocated(facts));
+    }
+  }
+  const int err = errno;
+  closedir(folder);
+  if (err != 0) return fail(errc_from_errno(err), err);
+  return {};
+}
+
 Status ChunkStore::start() {
   const std::string path = options_.data_dir + "/chunks";
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -113,8 +123,8 @@ Status ChunkStore::start() {
     if (fd < 0) return logged("open the folder", path + "/" + name.data(), errno);
     if (made) {
       ::close(fd);
-    } else {
-      stored_bytes_ += static_cast<std::int64_t>(count_folder(fd));
+    } else if (const Status noted = take_note_of(fd); !noted) {
+      return logged("list the folder", path + "/" + name.data(), noted.error().native);
     }
   }
 
@@ -157,6 +167,7 @@ int ChunkStore::open_file(ChunkFile id, int flags) {
 Result<FdCache::Pin> ChunkStore::pin(ChunkFile id, Missing missing) {
   FdCache::Pin found = cache_.find(id);
   if (found) return found;
+  if (missing == Missing::fail && !made_files_.may_exist(id)) return fail(Errc::not_found, ENOENT);
   int fd = -1;
   bool made = false;
   if (missing == Missing::create) {
@@ -166,6 +177,8 @@ Result<FdCache::Pin> ChunkStore::pin(ChunkFile id, Missing missing) {
   } else {
     fd = open_file(id, O_RDWR);
   }
+  // What was not made just now may have been put there by somebody: it is looked for again.
+  if (missing == Missing::create && !made && !made_files_.may_exist(id)) made_files_.add(id);
   if (fd < 0) {
     const int err = errno;
     if (err != ENOENT) {
@@ -175,6 +188,7 @@ Result<FdCache::Pin> ChunkStore::pin(ChunkFile id, Missing missing) {
   }
   FdCache::Pin added = cache_.insert(id, fd);
   if (made) {
+    made_files_.add(id);
     if (made_ != nullptr) made_->fetch_add(1, std::memory_order_release);
     ++folders_[folder_of(id.inode)].changes;
   } else {
@@ -276,6 +290,7 @@ Status ChunkStore::remove_file(ChunkFile id) {
   const Name name(id, folder_of(id.inode));
   FdCache::Pin open = cache_.find(id);
   if (!open) {
+    if (!made_files_.may_exist(id)) return {};
     struct stat facts {};
     if (fstatat(chunks_fd_, name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
       const int err = errno;
@@ -288,18 +303,21 @@ Status ChunkStore::remove_file(ChunkFile id) {
       if (pinned) {
         FdCache::Pin moved = std::move(*pinned);
         if (unlinkat(chunks_fd_, name.c_str(), 0) != 0) return fail(errc_from_errno(errno), errno);
+        made_files_.remove(id);
         stored_bytes_ -= static_cast<std::int64_t>(moved->allocated_bytes);
         cache_.remove(id);
         return {};
       }
     }
     if (unlinkat(chunks_fd_, name.c_str(), 0) != 0) return fail(errc_from_errno(errno), errno);
+    made_files_.remove(id);
     stored_bytes_ -= static_cast<std::int64_t>(allocated(facts));
     return {};
   }
   if (unlinkat(chunks_fd_, name.c_str(), 0) != 0 && errno != ENOENT) {
     return fail(errc_from_errno(errno), errno);
   }
+  made_files_.remove(id);
   stored_bytes_ -= static_cast<std::int64_t>(open->allocated_bytes);
   cache_.remove(id);
   return {};

@@ -28,6 +28,7 @@
 #include "loop/ring.hpp"
 #include "loop/sync.hpp"
 #include "storage/fd_cache.hpp"
+#include "storage/made_files.hpp"
 
 namespace benchfs {
 
@@ -125,6 +126,7 @@ class ChunkStore {
 
   ChunkStore(Options options, Ring* ring, Offload& offload);
   Status start();
+  Status take_note_of(int fd);
   Result<FdCache::Pin> pin(ChunkFile id, Missing missing);
   int open_file(ChunkFile id, int flags);
   Task<Result<std::size_t>> read_across(InodeId inode, std::uint64_t offset,
@@ -159,6 +161,7 @@ class ChunkStore {
   int chunks_fd_ = -1;     ///< <data_dir>/chunks
   std::int64_t stored_bytes_ = 0;
   std::atomic<std::uint64_t>* made_ = nullptr;
+  MadeFiles made_files_;
   std::array<Folder, kFolders> folders_{};
   std::unordered_map<InodeId, Error> lost_;  ///< files of which the device has lost data
   Gate background_;

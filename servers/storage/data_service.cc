@@ -92,10 +92,19 @@ Task<void> DataService::read(Incoming incoming) {
     co_return;
   }
   auto reading = read_pieces(request.inode, *list, block.first(request.bytes));
-  const auto body = co_await reading;
+  auto body = co_await reading;
   if (!body) {
     co_await refuse(incoming, body.error());
     co_return;
+  }
+  if (body->data_end != ~0ull && home_of(request.inode)) {
+    // The reader needs it to tell a hole from the end of the file. Without it he asks himself.
+    auto asking = options_.sizes->size(request.inode);
+    const Result<std::uint64_t> size = co_await asking;
+    if (size) {
+      body->size = *size;
+      body->size_here = 1;
+    }
   }
   counters_.read_bytes += body->bytes;
   const std::span<const std::byte> data = block.first(body->bytes);
@@ -104,7 +113,7 @@ Task<void> DataService::read(Incoming incoming) {
 
 Task<Result<wire::Read::Reply>> DataService::read_pieces(InodeId inode, PieceList list,
                                                          std::span<std::byte> into) {
-  wire::Read::Reply reply{~0ull, static_cast<std::uint32_t>(list.bytes()), 0};
+  wire::Read::Reply reply{~0ull, static_cast<std::uint32_t>(list.bytes()), 0, 0};
   PieceList::Walk walk = list.walk();
   std::optional<Run> run = walk.next();
   if (run->bytes == list.bytes()) {  // one run, as most requests are
@@ -158,7 +167,9 @@ Task<Result<wire::Read::Reply>> DataService::read_pieces(InodeId inode, PieceLis
 Task<void> DataService::write(Incoming incoming) {
   const auto request = PieceList::request_of(incoming.body<wire::Write>());
   const auto table_bytes = PieceList::table_bytes(request);
+  const std::uint32_t flags = incoming.body<wire::Write>().flags;
   if (!table_bytes || request.bytes > options_.rpc_bytes_max ||
+      (flags & ~wire::Write::kMergeSize) != 0 ||
       incoming.payload_bytes() != *table_bytes + request.bytes) {
     co_await incoming.fail(Errc::bad_message);
     co_return;
@@ -213,8 +224,27 @@ Task<void> DataService::finish_write(Incoming& incoming, PieceList::Request requ
     co_return;
   }
   counters_.written_bytes += request.bytes;
-  const wire::Write::Reply reply{request.bytes, 0};
+  wire::Write::Reply reply{request.bytes, 0};
+  if ((incoming.body<wire::Write>().flags & wire::Write::kMergeSize) != 0 &&
+      home_of(request.inode)) {
+    auto merging = merge_size(request.inode, list->end());
+    const Result<bool> merged = co_await merging;
+    if (!merged) {
+      co_await refuse(incoming, merged.error());
+      co_return;
+    }
+    reply.merged = *merged ? 1 : 0;
+  }
   co_await incoming.reply<wire::Write>(reply);
+}
+
+/// False if the file was removed meanwhile: the writer hears of that when he tells its size.
+Task<Result<bool>> DataService::merge_size(InodeId inode, std::uint64_t end) {
+  auto merging = options_.sizes->merge(inode, end);
+  const Status merged = co_await merging;
+  if (merged) co_return true;
+  if (merged.error().code == Errc::not_found) co_return false;
+  co_return std::unexpected(merged.error());
 }
 
 Task<Status> DataService::write_pieces(InodeId inode, PieceList list,

@@ -14,6 +14,15 @@
 
 namespace benchfs {
 
+/// The sizes of the files whose home is this server, as the metadata have them.
+class HomeSizes {
+ public:
+  virtual ~HomeSizes() = default;
+  /// size = max(size, end), for a write that has just been done. not_found: removed meanwhile.
+  virtual Task<Status> merge(InodeId inode, std::uint64_t end) = 0;
+  virtual Task<Result<std::uint64_t>> size(InodeId inode) = 0;
+};
+
 /// Wiring, all of it outliving the service:
 ///     auto pool = BufferPool::create(config.pool_bytes,
 ///     DataService::block_bytes(config.rpc_bytes_max));
@@ -27,6 +36,7 @@ class DataService {
   struct Options {
     ServerIndex self = 0;
     std::size_t rpc_bytes_max = 1u << 20;
+    HomeSizes* sizes = nullptr;  ///< null: no file has its home here
   };
   /// Brings the log of the metadata to the device.
   using SyncMetadata = std::function<Task<Status>()>;
@@ -62,6 +72,10 @@ class DataService {
   Task<void> finish_write(Incoming& incoming, PieceList::Request request,
                           std::span<const std::byte> payload, std::size_t table_bytes);
   Task<void> refuse(Incoming& incoming, Error error);
+  bool home_of(InodeId inode) const {
+    return options_.sizes != nullptr && map_.home(inode) == options_.self;
+  }
+  Task<Result<bool>> merge_size(InodeId inode, std::uint64_t end);
 
   Loop& loop_;
   ChunkStore& store_;

@@ -2,6 +2,8 @@
 // here.
 #include "storage/piece_list.hpp"
 
+#include <algorithm>
+
 #include "base/assert.hpp"
 
 namespace benchfs {
@@ -41,6 +43,15 @@ Result<PieceList> PieceList::check(const Request& request, std::span<const std::
   // Only of a message that is well-formed: the caller's map is old, or ours is.
   if (!owned) return fail(Errc::stale_epoch);
   return list;
+}
+
+std::uint64_t PieceList::end() const {
+  std::uint64_t end = 0;
+  for (std::size_t i = 0; i < pieces(); ++i) {
+    const wire::Piece each = piece(i);
+    end = std::max(end, each.offset + each.bytes);
+  }
+  return end;
 }
 
 std::optional<Run> PieceList::Walk::next() {

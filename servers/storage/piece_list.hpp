@@ -50,6 +50,8 @@ class PieceList {
   std::size_t pieces() const { return table_.empty() ? 1 : table_.size() / sizeof(wire::Piece); }
   std::size_t bytes() const { return single_.bytes; }
   bool is_list() const { return !table_.empty(); }
+  /// Where the farthest piece ends in the file.
+  std::uint64_t end() const;
 
   /// Walks the runs in the order of the pieces.
   class Walk {

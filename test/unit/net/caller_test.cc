@@ -349,6 +349,8 @@ TEST_SUITE("caller failures") {
   }
 }
 
+constexpr std::size_t kReadReply = sizeof(wire::Read::Reply);
+
 TEST_SUITE("caller replies") {
   TEST_CASE("replies: wrong message, body or payload end the call with bad_message") {
     FakeSetup s;
@@ -356,13 +358,14 @@ TEST_SUITE("caller replies") {
     CHECK(s.answered(nothing));
     CHECK(code_of(s.answered([](wire::Header& h) { h.msg_id = wire::Write::kId; })) ==
           Errc::bad_message);
-    for (const std::size_t bytes : {0u, 8u, 15u, 17u, 80u, 500u}) {
+    for (const std::size_t bytes : {std::size_t{0}, std::size_t{8}, kReadReply - 1, kReadReply + 1,
+                                    std::size_t{80}, std::size_t{500}}) {
       CAPTURE(bytes);
       CHECK(code_of(s.answered(nothing, bytes)) == Errc::bad_message);
     }
-    CHECK(code_of(s.answered(nothing, 16, Bytes(4097))) == Errc::bad_message);
-    CHECK(code_of(s.answered(nothing, 16, Bytes(kLarge))) == Errc::bad_message);
-    const auto good = s.answered(nothing, 16, Bytes(4096, std::byte{7}));
+    CHECK(code_of(s.answered(nothing, kReadReply, Bytes(4097))) == Errc::bad_message);
+    CHECK(code_of(s.answered(nothing, kReadReply, Bytes(kLarge))) == Errc::bad_message);
+    const auto good = s.answered(nothing, kReadReply, Bytes(4096, std::byte{7}));
     REQUIRE(good);
     CHECK(good->payload_bytes == 4096);
     CHECK(s.into.back() == std::byte{7});
@@ -385,15 +388,15 @@ TEST_SUITE("caller replies") {
         h.checksum = crc32c(data) ^ flip;
       };
     };
-    CHECK(s.answered(sum(0), 16, data));
-    CHECK(code_of(s.answered(sum(1), 16, data)) == Errc::checksum);
+    CHECK(s.answered(sum(0), kReadReply, data));
+    CHECK(code_of(s.answered(sum(1), kReadReply, data)) == Errc::checksum);
   }
 
   TEST_CASE("replies: strays are dropped, and the call gets its own") {
     FakeSetup s;
     auto call = s.client.start<wire::Read>({}, {}, s.into);
     const wire::Header right = s.server.next_request();
-    const Bytes body(16);
+    const Bytes body(kReadReply);
     s.server.raw_reply({});
     s.server.raw_reply(Bytes(39));
     for (const std::uint64_t id :

@@ -114,7 +114,7 @@ class TestService {
   Task<void> read(Incoming incoming) {
     const auto request = incoming.body<wire::Read>();
     Bytes data = pattern(std::min<std::size_t>(request.bytes, kLarge * 4), request.offset);
-    const wire::Read::Reply reply{~0ull, static_cast<std::uint32_t>(data.size()), 0};
+    const wire::Read::Reply reply{~0ull, static_cast<std::uint32_t>(data.size()), 0, 0};
     co_await incoming.reply<wire::Read>(reply, data);
   }
   /// Takes the payload; with `drop_payload` answers without it, with `hold_writes` takes it later.

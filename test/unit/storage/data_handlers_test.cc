@@ -20,6 +20,24 @@ constexpr InodeId kInode = make_inode(9, 77);
 constexpr std::uint32_t kShift = 22;
 constexpr std::size_t kBytesMax = 1u << 20;
 
+/// Sizes as a home would have them.
+struct Sizes : HomeSizes {
+  std::uint64_t current = 0;
+  std::optional<Errc> failing;
+  int merges = 0;
+  Task<Status> merge(InodeId inode, std::uint64_t end) override {
+    CHECK(inode == kInode);
+    ++merges;
+    if (failing) co_return fail(*failing);
+    current = std::max(current, end);
+    co_return Status{};
+  }
+  Task<Result<std::uint64_t>> size(InodeId) override {
+    if (failing) co_return fail(*failing);
+    co_return current;
+  }
+};
+
 struct HandlerFixture : LoopFixture {
   SlotMap map = SlotMap::initial(2, 3);
   ServerIndex self = map.owner(kInode, 0);
@@ -33,6 +51,7 @@ struct HandlerFixture : LoopFixture {
   std::unique_ptr<DataService> service;
   std::unique_ptr<net_test::Client> client;
   int metadata_syncs = 0;
+  Sizes sizes;
 
   HandlerFixture() {
     Dispatcher::Options options;
@@ -41,7 +60,7 @@ struct HandlerFixture : LoopFixture {
     dispatcher = std::make_unique<Dispatcher>(*fabric, options);
     service = std::make_unique<DataService>(
         *loop, *store, *pool, map, [this] { return sync_metadata(); }, dispatcher->counters(),
-        DataService::Options{.self = self, .rpc_bytes_max = kBytesMax});
+        DataService::Options{.self = self, .rpc_bytes_max = kBytesMax, .sizes = &sizes});
     service->add_to(*dispatcher);
     REQUIRE(dispatcher->open().has_value());
     dispatcher->activate(net_test::kClusterId, 1);
@@ -158,6 +177,56 @@ TEST_SUITE("data handlers") {
     REQUIRE(read.has_value());
     CHECK(read->payload_bytes == 0);
     CHECK(read->body.data_end == 5000);
+  }
+
+  TEST_CASE_FIXTURE(HandlerFixture,
+                    "data handlers: a home tells the size with data that end early, if it can") {
+    const Bytes data = random_bytes(100, 1);
+    sizes.current = 777;
+    auto request = write_request(0, 100);
+    REQUIRE(client->call<wire::Write>(request, data).has_value());
+    CHECK(sizes.merges == 0);  // not asked for
+    Bytes into(1000);
+    auto read = client->call<wire::Read>(read_request(50, 1000), {}, into);
+    REQUIRE(read.has_value());
+    CHECK(read->body.size_here == 1);
+    CHECK(read->body.size == 777);
+    read = client->call<wire::Read>(read_request(0, 100), {}, into);
+    REQUIRE(read.has_value());
+    CHECK(read->body.size_here == 0);  // nothing is missing
+    sizes.failing = Errc::not_found;
+    read = client->call<wire::Read>(read_request(50, 1000), {}, into);
+    REQUIRE(read.has_value());
+    CHECK(read->body.size_here == 0);
+  }
+
+  TEST_CASE_FIXTURE(HandlerFixture,
+                    "data handlers: a write to the home merges its end into the size if asked to") {
+    const Bytes data = random_bytes(100, 1);
+    auto request = write_request(5, 100);
+    request.flags = wire::Write::kMergeSize;
+    auto written = client->call<wire::Write>(request, data);
+    REQUIRE(written.has_value());
+    CHECK(written->body.merged == 1);
+    CHECK(sizes.current == 105);
+    // Of a list: the farthest end, wherever in the table it stands.
+    const std::vector<wire::Piece> pieces{{4000, 60, 0}, {10, 40, 0}};
+    auto list = write_request(0, 100, 2);
+    list.flags = wire::Write::kMergeSize;
+    written = client->call<wire::Write>(list, with_table(pieces, data));
+    REQUIRE(written.has_value());
+    CHECK(written->body.merged == 1);
+    CHECK(sizes.current == 4060);
+    // A file that is gone is no error of the write; what keeps the size from being known is.
+    sizes.failing = Errc::not_found;
+    written = client->call<wire::Write>(request, data);
+    REQUIRE(written.has_value());
+    CHECK(written->body.merged == 0);
+    sizes.failing = Errc::no_space;
+    CHECK(refusal<wire::Write>(request, data) == Errc::no_space);
+    request.flags = 2;
+    CHECK(refusal<wire::Write>(request, data) == Errc::bad_message);
+    CHECK(served());
   }
 
   TEST_CASE_FIXTURE(HandlerFixture,

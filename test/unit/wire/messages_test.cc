@@ -42,7 +42,7 @@ const std::vector<Row> kPublished = {
     {33, "read_link", 8, 8, 0, true},      {34, "mark_directory", 24, 8, 0, true},
     {40, "get_xattr", 16, 8, 255, true},   {41, "set_xattr", 16, 8, 65791, false},
     {42, "list_xattrs", 16, 8, 0, true},   {43, "remove_xattr", 8, 8, 255, false},
-    {50, "read", 32, 16, 1048576, true},
+    {50, "read", 32, 24, 1048576, true},
     {51, "write", 32, 8, 17825792, true},  {52, "sync", 16, 8, 0, true},
     {53, "drop_data", 24, 8, 0, true},     {54, "mark_spread", 8, 8, 0, true},
     {60, "lock", 40, 8, 0, false},         {61, "unlock", 16, 8, 0, true},
@@ -159,6 +159,9 @@ TEST_SUITE("messages") {
     CHECK(offsetof(Read::Request, bytes) == 16);
     CHECK(offsetof(Read::Request, chunk_shift) == 24);
     CHECK(offsetof(Read::Reply, bytes) == 8);
+    CHECK(offsetof(Read::Reply, size) == 16);
+    CHECK(offsetof(Write::Request, flags) == 28);
+    CHECK(offsetof(Write::Reply, merged) == 4);
     CHECK(offsetof(SetSize::Request, operation) == 16);
     CHECK(offsetof(SetAttributes::Request, uid) == 16);
     CHECK(offsetof(SetAttributes::Request, atime_ns) == 24);
