@@ -33,8 +33,9 @@ Task<Outcome> Client::set_xattr(std::string path, bool follow, std::string name,
                                         flags};
   const ServerIndex home = map().home(found.inode);
   const std::string payload = name + value;
-  BFS_CO_TRY(answer, co_await caller_->call<wire::SetXattr>(home, request, bytes_of(payload)));
-  static_cast<void>(answer);
+  const auto answer = co_await caller_->call<wire::SetXattr>(home, request, bytes_of(payload));
+  forget(found.inode);  // its change time
+  if (!answer) co_return std::unexpected(answer.error());
   co_return 0;
 }
 
@@ -51,8 +52,9 @@ Task<Outcome> Client::remove_xattr(std::string path, bool follow, std::string na
   BFS_CO_TRY(found, co_await stat(std::move(path), follow));
   const wire::RemoveXattr::Request request{found.inode};
   const ServerIndex home = map().home(found.inode);
-  BFS_CO_TRY(answer, co_await caller_->call<wire::RemoveXattr>(home, request, bytes_of(name)));
-  static_cast<void>(answer);
+  const auto answer = co_await caller_->call<wire::RemoveXattr>(home, request, bytes_of(name));
+  forget(found.inode);
+  if (!answer) co_return std::unexpected(answer.error());
   co_return 0;
 }
 

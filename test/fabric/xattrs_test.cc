@@ -48,7 +48,13 @@ TEST_SUITE("xattrs") {
         CHECK(set(session, path.c_str(), "user.number", std::to_string(i)) == 0);
         CHECK(set(session, path.c_str(), "user.large", large) == 0);
       }
+      const std::int64_t before = session.stat("/d").ctime_ns;
       CHECK(set(session, "/d", "user.d", "directory") == 0);
+      const std::int64_t after = session.stat("/d").ctime_ns;
+      CHECK(after > before);
+      CHECK(set(session, "/d", "user.e", "") == 0);
+      CHECK(benchfs_removexattr(session, "/d", "user.e", 0) == 0);
+      CHECK(session.stat("/d").ctime_ns > after);
       CHECK(set(session, "/", "user.root", std::string("a\0b", 3)) == 0);
       // Another session sees them, and one that replaces nothing.
       Session other(cluster);
