@@ -150,6 +150,18 @@ std::uint64_t benchfs_epoch(benchfs_t* fs) {
   return client_of(fs).cluster().epoch;
 }
 
+int benchfs_sync_all(benchfs_t* fs) {
+  return guarded([&]() -> int {
+    Client& client = client_of(fs);
+    const auto outcome = [&] {
+      const Client::Lock lock(client);
+      return client.run(client.sync_all());
+    }();
+    if (!outcome) return static_cast<int>(set_error(client, "sync", "", outcome.error()));
+    return 0;
+  });
+}
+
 int benchfs_server_status(benchfs_t* fs, int server, struct benchfs_server_status* status) {
   return guarded([&]() -> int {
     Client& client = client_of(fs);

@@ -118,6 +118,8 @@ class Client {
   /// This session has written to the file since it told the home its size.
   bool size_untold(InodeId inode) const;
   Task<Outcome> sync(OpenFile* file);
+  /// Of all files, by anybody, on all servers.
+  Task<Outcome> sync_all();
   /// in_call: of a blocking call, which may take as long as it takes; else the task is to suspend
   /// soon.
   Task<Outcome> read(OpenFile* file, std::span<const benchfs_extent> extents,

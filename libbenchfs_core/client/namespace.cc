@@ -350,6 +350,29 @@ Task<Outcome> Client::sync(OpenFile* file) {
   co_return 0;
 }
 
+Task<Outcome> Client::sync_all() {
+  std::vector<InodeId> written;
+  for (const auto& [inode, file] : files_) {
+    if (file->size_dirty) written.push_back(inode);
+  }
+  for (const InodeId inode : written) {
+    BFS_CO_TRY(flushed, co_await flush_sizes_of(inode));
+    static_cast<void>(flushed);
+  }
+  std::vector<Task<Status>> tasks;
+  for (std::size_t i = 0; i < cluster_->servers.size(); ++i) {
+    tasks.push_back(
+        sync_server(static_cast<ServerIndex>(i), 0, wire::Sync::kData | wire::Sync::kMetadata));
+  }
+  Status result;
+  for (Task<Status>& task : tasks) {
+    const Status synced = co_await task;
+    if (result) result = synced;
+  }
+  if (!result) co_return std::unexpected(result.error());
+  co_return 0;
+}
+
 Task<Result<wire::ServerStatus::Reply>> Client::server_status(ServerIndex server) {
   const wire::Empty nothing{};
   BFS_CO_TRY(answer, co_await caller_->call<wire::ServerStatus>(server, nothing));

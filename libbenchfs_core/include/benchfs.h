@@ -124,6 +124,11 @@ BENCHFS_API int benchfs_extend(benchfs_file_t *file, uint64_t size);
 /* Data and metadata of every write that this session finished on `file` are on the devices of all
  * servers involved when this returns 0; and the file's size is up to date for every client. */
 BENCHFS_API int benchfs_sync(benchfs_file_t *file);
+/* Every change that was finished before this call, of data and of names, by any session, is on the
+ * devices of all servers when this returns 0; and the sizes of this session's files are up to date. Sizes
+ * that other sessions have not told yet are theirs to sync. A server syncs the whole file system that its
+ * data directory is on: for the end of a phase, not for one file. -EHOSTUNREACH: a server is dead. */
+BENCHFS_API int benchfs_sync_all(benchfs_t *fs);
 /* Tell the home server the size that this session's writes have reached; no device is waited for. */
 BENCHFS_API int benchfs_flush_size(benchfs_file_t *file);
 

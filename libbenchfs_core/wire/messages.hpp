@@ -409,8 +409,8 @@ struct Write {
     std::uint32_t merged;  ///< 1: the home knows of the size
   };
 };
-/// The file's data that this server holds, and with kMetadata its log too, are on the device when
-/// the reply comes.
+/// The data of the file (inode 0: of all files) that this server holds, and with kMetadata its log
+/// too, are on the device when the reply comes.
 struct Sync {
   static constexpr std::uint16_t kId = 52;
   static constexpr const char* kName = "sync";

@@ -72,6 +72,9 @@ class ChunkStore {
   /// device has lost data of a file, every sync of it fails until the file is removed: the kernel
   /// reports such an error only once. On a file system in memory there is nothing to do.
   Task<Status> sync(InodeId inode);
+  /// The same of all files, by one call on the file system below data_dir, of which other data are
+  /// written to the device along with them. Fails as well while data of any file are lost.
+  Task<Status> sync_all();
   /// Data at and beyond `size` goes. Never makes a file longer.
   Task<Status> truncate(InodeId inode, std::uint64_t size);
   /// All data of the file goes; those who are reading it go on. A missing file is no error.

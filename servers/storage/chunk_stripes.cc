@@ -1,10 +1,14 @@
 // A file's data over its local files. Most requests are within one stripe and cost nothing more
 // here.
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <optional>
 
+#include "base/log.hpp"
 #include "placement/stripes.hpp"
 #include "storage/chunk_store.hpp"
 
@@ -73,6 +77,19 @@ Task<Status> ChunkStore::sync(InodeId inode) {
   if (folders_[folder].synced == folders_[folder].changes) co_return Status{};
   auto named = sync_folder(folder);
   co_return co_await named;
+}
+
+Task<Status> ChunkStore::sync_all() {
+  if (volatile_) co_return Status{};
+  if (!lost_.empty()) co_return std::unexpected(lost_.begin()->second);
+  int err = 0;
+  const int chunks_fd = chunks_fd_;
+  auto call = offload_.run([chunks_fd, &err] { err = syncfs(chunks_fd) == 0 ? 0 : errno; });
+  co_await call;
+  if (err == 0) co_return Status{};
+  log_error("the file system of {}/chunks cannot be synced: {}", options_.data_dir,
+            std::strerror(err));
+  co_return fail(errc_from_errno(err), err);
 }
 
 Task<Status> ChunkStore::truncate(InodeId inode, std::uint64_t size) {

@@ -289,7 +289,7 @@ Task<void> DataService::sync(Incoming incoming) {
   if ((request.flags & wire::Sync::kMetadata) != 0) metadata.emplace(sync_metadata_());
   Status outcome;
   if ((request.flags & wire::Sync::kData) != 0) {
-    auto data = store_.sync(request.inode);
+    auto data = request.inode == 0 ? store_.sync_all() : store_.sync(request.inode);
     outcome = co_await data;
   }
   if (metadata) {

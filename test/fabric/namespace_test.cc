@@ -171,6 +171,20 @@ TEST_SUITE("namespace") {
     CHECK(benchfs_close(file) == 0);
   }
 
+  TEST_CASE("sync of everything: tells sizes, and asks every server") {
+    Cluster cluster(2);
+    Session session(cluster), other(cluster);
+    CHECK(benchfs_sync_all(session) == 0);
+    benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT);
+    REQUIRE(benchfs_pwrite(file, "abc", 3, 70'000) == 3);
+    CHECK(benchfs_sync_all(session) == 0);
+    CHECK(other.stat("/f").size == 70'003);
+    CHECK(benchfs_close(file) == 0);
+    cluster.stop();
+    CHECK(benchfs_sync_all(session) == -EHOSTUNREACH);
+    CHECK(std::string(benchfs_error()).find("sync: server s") != std::string::npos);
+  }
+
   TEST_CASE("restart: files, sizes and data are there again") {
     Cluster cluster(3);
     const auto data = pattern(1'000'000, 5);

@@ -324,6 +324,8 @@ TEST_SUITE("chunk store") {
         return std::all_of(syncs.begin(), syncs.end(), [](auto& s) { return s.done(); });
       });
       for (auto& each : syncs) CHECK(each.take().has_value());
+      REQUIRE(write(kInode, 7, data).has_value());
+      CHECK(run(store->sync_all()).has_value());
       close();
     }
   }

@@ -301,6 +301,9 @@ TEST_SUITE("data handlers") {
     REQUIRE(client->call<wire::Sync>({kInode, wire::Sync::kData | wire::Sync::kMetadata, 0})
                 .has_value());
     CHECK(metadata_syncs == 1);
+    REQUIRE(
+        client->call<wire::Sync>({0, wire::Sync::kData | wire::Sync::kMetadata, 0}).has_value());
+    CHECK(metadata_syncs == 2);
     Bytes into(1000);
     REQUIRE(client->call<wire::DropData>({kInode, 10, 0, 0}).has_value());
     CHECK(client->call<wire::Read>(read_request(0, 1000), {}, into)->payload_bytes == 10);
