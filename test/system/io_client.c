@@ -1,5 +1,7 @@
 /* A client for the system tests: plain C over benchfs.h, as a user would write it.
  *   io_client write|verify PATH BYTES   one file with a known content
+ *   io_client hold PATH BYTES           writes at most 1 MiB by one call, says "written", and keeps the
+ *                                       file open, neither synced nor closed, until it is killed
  *   io_client endless PATH              writes and reads until something fails, then says
  *                                       "failed ERRNO MILLISECONDS-OF-THE-CALL TEXT"
  * Exit status: 0; 1 for an error; 2 for a difference; 3 for the failure that ends `endless`. */
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { BLOCK = 1 << 20 };
 
@@ -53,6 +56,15 @@ static int verify_file(benchfs_file_t* file, uint64_t bytes) {
   return benchfs_pread(file, buffer, 1, bytes) == 0 ? 0 : 2;
 }
 
+static int hold_file(benchfs_file_t* file, uint64_t bytes) {
+  if (bytes > BLOCK) return 1;
+  for (size_t i = 0; i < bytes; i++) buffer[i] = byte_at(i);
+  if (benchfs_pwrite(file, buffer, (size_t)bytes, 0) != (int64_t)bytes) return complain("write");
+  printf("written\n");
+  fflush(stdout);
+  for (;;) pause();
+}
+
 static int run_endless(benchfs_file_t* file) {
   for (uint64_t n = 0;; n++) {
     uint64_t at = (n % 64) * BLOCK;
@@ -78,6 +90,7 @@ static int use_file(benchfs_t* fs, char** argv) {
   if (benchfs_open(fs, argv[2], reads ? O_RDONLY : O_RDWR | O_CREAT, 0600, 1 << 20, &file) != 0)
     return complain("open");
   if (strcmp(argv[1], "write") == 0) result = write_file(file, strtoull(argv[3], NULL, 10));
+  if (strcmp(argv[1], "hold") == 0) result = hold_file(file, strtoull(argv[3], NULL, 10));
   if (reads) result = verify_file(file, strtoull(argv[3], NULL, 10));
   if (strcmp(argv[1], "endless") == 0) result = run_endless(file);
   if (benchfs_close(file) != 0 && result == 0) result = complain("close");

@@ -98,6 +98,23 @@ def test_a_start_after_kill_9_of_all_restores_the_data(place):
     place.benchfs("stop")
 
 
+def test_a_small_write_that_has_returned_outlives_servers_and_writer(place):
+    place.start(2)
+    writers = [place.popen(IO_CLIENT, "hold", f"/small{i}", 3901, stdout=-1) for i in range(3)]
+    for writer in writers:
+        check(writer.stdout.readline() == "written\n", "it is written")
+    for pid in pids(place):
+        os.kill(pid, signal.SIGKILL)
+    for writer in writers:
+        writer.kill()
+        writer.wait()
+    place.start(2)
+    for i in range(3):
+        place.run(IO_CLIENT, "verify", f"/small{i}", 3901)
+        place.benchfs("rm", f"benchfs:/small{i}")
+    place.benchfs("stop")
+
+
 def test_a_start_after_kill_9_of_one_replaces_the_rest(place):
     place.start(2)
     before = pids(place)
