@@ -6,8 +6,13 @@
 namespace benchfs {
 
 AdminService::AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkStore& chunks,
-                           const LocalService* local)
-    : dispatcher_(dispatcher), meta_(meta), chunks_(chunks), local_(local), started_ms_(now_ms()) {}
+                           Space& space, const LocalService* local)
+    : dispatcher_(dispatcher),
+      meta_(meta),
+      chunks_(chunks),
+      space_(space),
+      local_(local),
+      started_ms_(now_ms()) {}
 
 void AdminService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::ServerStatus>(*this, &AdminService::status);
@@ -37,21 +42,23 @@ Task<void> AdminService::status(Incoming incoming) {
 }
 
 Task<void> AdminService::space(Incoming incoming) {
-  const auto usage = chunks_.usage();
-  const auto device = chunks_.device();
-  if (!usage || !device) {
-    co_await incoming.fail(usage ? device.error().code : usage.error().code);
+  const auto measure = space_.measure();
+  if (!measure) {
+    co_await incoming.fail(measure.error().code);
     co_return;
   }
+  const Device& device = measure->device;
   wire::ServerSpace::Reply reply{};
-  reply.device = device->id;
-  reply.block_bytes = device->block_bytes;
-  reply.device_bytes = device->bytes;
-  reply.device_free = device->free_bytes;
-  reply.device_available = device->available_bytes;
-  reply.device_files = device->files;
-  reply.stored_bytes = usage->stored_bytes;
-  reply.room_bytes = device->available_bytes;
+  reply.device = device.id;
+  reply.block_bytes = device.block_bytes;
+  reply.device_bytes = device.bytes;
+  reply.device_free = device.free_bytes;
+  reply.device_available = device.available_bytes;
+  reply.device_files = device.files;
+  reply.limit_bytes = space_.limit_bytes();
+  reply.reserve_bytes = measure->reserve_bytes;
+  reply.stored_bytes = measure->stored_bytes;
+  reply.room_bytes = measure->room_bytes;
   reply.files = meta_.files();
   co_await incoming.reply<wire::ServerSpace>(reply);
 }

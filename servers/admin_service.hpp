@@ -10,7 +10,7 @@ namespace benchfs {
 class AdminService {
  public:
   /// `local` may be null.
-  AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkStore& chunks,
+  AdminService(Dispatcher& dispatcher, const MetaStore& meta, ChunkStore& chunks, Space& space,
                const LocalService* local);
   void add_to(Dispatcher& dispatcher);
   Task<void> status(Incoming incoming);
@@ -20,6 +20,7 @@ class AdminService {
   Dispatcher& dispatcher_;
   const MetaStore& meta_;
   ChunkStore& chunks_;
+  Space& space_;
   const LocalService* local_;
   std::int64_t started_ms_;
 };

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "net/bootstrap_client.hpp"
@@ -160,26 +162,35 @@ void Server::start_services() {
   caller_->set_epoch(cluster_->epoch);
   peer_drops_ = std::make_unique<PeerDrops>(*caller_);
   const SlotMap& map = cluster_->map;
+  const auto neighbours =
+      std::count_if(cluster_->servers.begin(), cluster_->servers.end(),
+                    [this](const auto& server) { return server.host_id == record_.host_id; });
+  space_ = std::make_unique<Space>(loop, *chunks_,
+                                   Space::Options{.limit_bytes = config_.max_storage_bytes,
+                                                  .sharers = static_cast<unsigned>(neighbours)});
   drops_ = std::make_unique<DropQueue>(loop, *meta_, *chunks_, map, *peer_drops_,
                                        DropQueue::Options{.self = index_});
   peer_removals_ = std::make_unique<PeerRemovals>(*caller_);
   removals_ = std::make_unique<Removals>(loop, *meta_, map, *peer_removals_,
                                          Removals::Options{.self = index_});
-  names_ =
-      std::make_unique<Namespace>(*meta_, *drops_, *removals_, map,
-                                  Namespace::Options{.self = index_,
-                                                     .default_chunk_bytes = config_.chunk_bytes,
-                                                     .groups = groups_of_process()});
+  names_ = std::make_unique<Namespace>(
+      *meta_, *drops_, *removals_, map,
+      Namespace::Options{.self = index_,
+                         .default_chunk_bytes = config_.chunk_bytes,
+                         .room = [this] { return space_->room_for_entries(); },
+                         .groups = groups_of_process()});
   sizes_ = std::make_unique<NamespaceSizes>(*names_);
   data_service_ = std::make_unique<DataService>(
       loop, *chunks_, *pool_, map, [this] { return meta_->sync(); }, dispatcher_->counters(),
-      DataService::Options{
-          .self = index_, .rpc_bytes_max = config_.rpc_bytes_max, .sizes = sizes_.get()});
+      DataService::Options{.self = index_,
+                           .rpc_bytes_max = config_.rpc_bytes_max,
+                           .space = space_.get(),
+                           .sizes = sizes_.get()});
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
   xattr_service_ = std::make_unique<XattrService>(Xattrs(*meta_, map, index_));
   start_local_service();
   admin_service_ =
-      std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, local_service_.get());
+      std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, *space_, local_service_.get());
   lock_service_ = std::make_unique<LockService>(loop, map, index_);
   data_service_->add_to(*dispatcher_);
   namespace_service_->add_to(*dispatcher_);
@@ -192,9 +203,11 @@ void Server::start_local_service() {
   // With O_DIRECT the store keeps direct and buffered access apart; it cannot keep apart what it
   // does not see.
   if (!config_.local_access || chunks_->mode() == IoMode::direct) return;
-  auto service = LocalService::start(
-      *loop_, *chunks_,
-      {.instance = record_.instance, .shares_max = config_.open_files_max, .clients_max = 4096});
+  auto service = LocalService::start(*loop_, *chunks_,
+                                     {.instance = record_.instance,
+                                      .shares_max = config_.open_files_max,
+                                      .clients_max = 4096,
+                                      .space = space_.get()});
   if (service) {
     local_service_ = std::move(*service);
   } else {

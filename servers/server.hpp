@@ -90,6 +90,7 @@ class Server {
   std::unique_ptr<PeerRemovals> peer_removals_;
   std::unique_ptr<Removals> removals_;
   std::unique_ptr<Namespace> names_;
+  std::unique_ptr<Space> space_;
   std::unique_ptr<NamespaceSizes> sizes_;
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<NamespaceService> namespace_service_;

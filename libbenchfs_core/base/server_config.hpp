@@ -65,6 +65,9 @@ struct EnumNames<IoMode> {
   X(config::Size, pool_bytes, pool_bytes, 64 * kMiB,                                                \
     "Memory for data in flight; at least two times `rpc_bytes_max`.",                               \
     .min = 4 * kMiB, .max = kTiB)                                                                   \
+  X(config::Size, max_storage, max_storage_bytes, 0,                                                \
+    "Most file data that this server stores, as its chunk files take storage.",                     \
+    .min = kMiB, .max = 1024 * 1024 * kTiB, .zero = "all of the device, but a reserve")             \
   X(config::Integer, open_files_max, open_files_max, 1024,                                          \
     "Chunk files kept open.",                                                                       \
     .min = 16, .max = 1'000'000)                                                                    \

@@ -197,6 +197,25 @@ void LocalAccess::release(InodeId inode, LocalFiles& files) {
   }
 }
 
+bool LocalAccess::borrow(ServerIndex index, std::uint64_t bytes) {
+  const Server& server = *servers_[index];
+  if (server.counters == nullptr) return false;
+  if (server.counters->begun.fetch_add(bytes) + bytes <= server.counters->allowed.load()) {
+    return true;
+  }
+  server.counters->ended.fetch_add(bytes);
+  return false;
+}
+
+void LocalAccess::give_back(ServerIndex index, std::uint64_t bytes) {
+  servers_[index]->counters->ended.fetch_add(bytes);
+}
+
+std::uint64_t LocalAccess::block_bytes(ServerIndex index) const {
+  const Server& server = *servers_[index];
+  return server.counters != nullptr ? std::max<std::uint64_t>(server.counters->block_bytes, 1) : 1;
+}
+
 std::uint64_t LocalAccess::files_made(ServerIndex index) const {
   const Server& server = *servers_[index];
   return server.signs != nullptr ? server.signs->files_made.load(std::memory_order_acquire) : 0;

@@ -66,6 +66,12 @@ class LocalAccess {
   void release(ServerIndex server, InodeId inode, unsigned stripe, Fd& file);
   /// Closes all descriptors of a file.
   void release(InodeId inode, LocalFiles& files);
+  /// Before a write: whether the server lets this process allocate `bytes` in its files without
+  /// asking. If so, they are to be given back when the write has ended.
+  bool borrow(ServerIndex server, std::uint64_t bytes);
+  void give_back(ServerIndex server, std::uint64_t bytes);
+  /// The unit in which the server's storage allocates.
+  std::uint64_t block_bytes(ServerIndex server) const;
   /// Tells the server what was moved.
   void count(ServerIndex server, bool write, std::uint64_t bytes);
   /// Different for the processes that use a server at the same time, as far as is known.

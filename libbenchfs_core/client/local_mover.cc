@@ -55,10 +55,10 @@ Status LocalMover::move() {
     }
     if (moved < 0) {
       if (errno == EINTR) continue;
-      return fail(errc_from_errno(errno), errno);
+      return fail(errc_from_errno(errno), errno, server_);
     }
     if (moved == 0) {
-      if (write_) return fail(Errc::io, EIO);
+      if (write_) return fail(Errc::io, EIO, server_);
       break;
     }
     done += static_cast<std::size_t>(moved);

@@ -109,7 +109,7 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
   }
   co_await walk(extents, memory, middle, ~0ull);
   if (middle > begin) co_await walk(extents, memory, 0, middle);
-  if (local_ && !error_) moved_here(mover_.flush());
+  settle();
   for (std::unique_ptr<Batch>& batch : open_) {
     if (batch == nullptr || error_) continue;
     co_await window_.acquire();
@@ -166,6 +166,7 @@ Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<con
       if (taken == Taken::yes) continue;
     }
     if (contiguous_ || piece.bytes >= kPackedBelow) {
+      if (!borrowed_.empty()) settle();
       co_await window_.acquire();
       move_piece(server, piece).detach();
       continue;
@@ -173,6 +174,7 @@ Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<con
     if (open_.empty()) open_.resize(client_.caller().servers());
     std::unique_ptr<Batch>& batch = open_[server];
     if (batch != nullptr && full(*batch, piece)) {
+      if (!borrowed_.empty()) settle();
       co_await window_.acquire();
       move_batch(std::move(batch)).detach();
     }
@@ -218,6 +220,7 @@ bool Transfer::still_missing(ServerIndex server, const LocalFile& file) const {
 
 Transfer::Taken Transfer::move_here(ServerIndex server, const StripePlace& at, int fd,
                                     const PieceCursor::Piece& piece) {
+  if (direction_ == Direction::write && !borrow(server, at, piece.bytes)) return Taken::no;
   moved_here(mover_.add(server, fd, at.offset, piece.offset, piece.memory, piece.bytes));
   if (direction_ == Direction::write) file_.dirty_servers[server] = true;
   return Taken::yes;

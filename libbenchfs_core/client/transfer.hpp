@@ -73,6 +73,8 @@ class Transfer {
   Taken move_here(ServerIndex server, const StripePlace& at, int fd,
                   const PieceCursor::Piece& piece);
   void moved_here(const Status& status);
+  bool borrow(ServerIndex server, const StripePlace& at, std::size_t bytes);
+  void settle();
   /// True if `piece` does not fit into the server's open batch any more.
   bool full(const Batch& batch, const PieceCursor::Piece& piece) const;
   void pack(std::unique_ptr<Batch>& batch, ServerIndex server, const PieceCursor::Piece& piece);
@@ -103,6 +105,11 @@ class Transfer {
   std::uint32_t write_flags_ = 0;
   std::uint32_t unmerged_ = 0;  ///< writes after which the home does not know of the size
   LocalMover mover_;
+  /// What the mover may allocate, by server; empty: nothing is borrowed.
+  std::vector<std::uint64_t> borrowed_;
+  ServerIndex borrowed_last_ = 0;  ///< the server, local file and blocks of the last piece
+  unsigned borrowed_file_ = 0;
+  std::uint64_t borrowed_begin_ = 0, borrowed_end_ = 0;
   std::optional<Error> error_;  ///< the first one
 };
 

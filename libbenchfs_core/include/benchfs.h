@@ -223,8 +223,9 @@ BENCHFS_API int benchfs_removexattr(benchfs_t *fs, const char *path, const char 
 /* ---- data ------------------------------------------------------------------------------------ */
 
 /* Bytes moved, or a negative errno. A read is short only at the end of the file; holes read as zeros.
- * A write is never short: all or an error (-ENOSPC, -EIO, ...), after which the range's content is
- * undefined. */
+ * A write is never short: all or an error (-EIO, ...), after which the range's content is undefined.
+ * -ENOSPC: a server has no room for its part; of each of the requests that the write was sent in
+ * (`rpc_bytes_max`), all was done or nothing. */
 BENCHFS_API int64_t benchfs_pread(benchfs_file_t *file, void *buffer, size_t bytes, uint64_t offset);
 BENCHFS_API int64_t benchfs_pwrite(benchfs_file_t *file, const void *buffer, size_t bytes,
                                    uint64_t offset);

@@ -16,10 +16,11 @@
 namespace benchfs::local {
 
 enum class Op : std::uint32_t {
-  hello = 1,    ///< reply: the connection's ordinal, and the Counters with it
+  // 1 was a hello with a smaller memory.
   share = 2,    ///< reply: the descriptor of a local file
   release = 3,  ///< the client has closed one; no reply
   watch = 4,    ///< reply: the Signs with it
+  hello = 5,    ///< reply: the connection's ordinal, and the Counters with it
 };
 
 struct Request {
@@ -36,10 +37,15 @@ struct Reply {
 };
 static_assert(sizeof(Request) == 24 && sizeof(Reply) == 16);
 
-/// What a client has moved itself, in memory that both sides see: the server adds it to its own
-/// counts.
+/// Of one client, in memory that both sides see and change.
 struct Counters {
+  /// What the client has moved itself: the server adds it to its own counts.
   std::atomic<std::uint64_t> requests, read_bytes, written_bytes;
+  /// Bytes, in whole blocks, that the client has begun to write, and that it has ended to write.
+  /// It adds to `begun` first, and then writes if `begun` is not beyond `allowed`, which the server
+  /// sets (docs/adr/0012-space.md). These have to be seen in one order by both: seq_cst.
+  std::atomic<std::uint64_t> begun, ended, allowed;
+  std::atomic<std::uint64_t> block_bytes;  ///< of the server's storage, set before it is given out
 };
 
 /// What a server shows to all its clients, in memory that they can only read. Without the sign of

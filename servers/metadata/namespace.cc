@@ -57,10 +57,11 @@ Status Namespace::check_entry(InodeId parent, std::string_view name) const {
 
 Status Namespace::check_parent(InodeId parent) const {
   BFS_CHECK(open, removals_.check_open(parent));
-  if (!owns(parent)) return {};
-  BFS_TRY(inode, store_.inode(parent));
-  if (!S_ISDIR(inode.attributes.mode)) return fail(Errc::not_directory);
-  return {};
+  if (owns(parent)) {
+    BFS_TRY(inode, store_.inode(parent));
+    if (!S_ISDIR(inode.attributes.mode)) return fail(Errc::not_directory);
+  }
+  return options_.room ? options_.room() : Status{};
 }
 
 // ---- entries ----

@@ -36,6 +36,8 @@ class Namespace {
   struct Options {
     ServerIndex self = 0;
     std::uint64_t default_chunk_bytes = kChunkBytesDefault;
+    /// Whether the metadata may grow by an entry; null: always.
+    std::function<Status()> room = nullptr;
     std::vector<std::uint32_t> groups;  ///< of the job's user, to which files may be given
   };
   /// Whose files are made, and who asks.

@@ -304,7 +304,6 @@ Status ChunkStore::remove_file(ChunkFile id) {
         FdCache::Pin moved = std::move(*pinned);
         if (unlinkat(chunks_fd_, name.c_str(), 0) != 0) return fail(errc_from_errno(errno), errno);
         made_files_.remove(id);
-        stored_bytes_ -= static_cast<std::int64_t>(moved->allocated_bytes);
         cache_.remove(id);
         return {};
       }
@@ -318,8 +317,7 @@ Status ChunkStore::remove_file(ChunkFile id) {
     return fail(errc_from_errno(errno), errno);
   }
   made_files_.remove(id);
-  stored_bytes_ -= static_cast<std::int64_t>(open->allocated_bytes);
-  cache_.remove(id);
+  cache_.remove(id);  // its blocks are free, and not counted any more, when nobody has it open
   return {};
 }
 
@@ -338,6 +336,7 @@ void ChunkStore::closing(FdCache::File& file) {
   if (!file.removed) {
     recount(file);
   } else {
+    stored_bytes_ -= static_cast<std::int64_t>(file.allocated_bytes);
     struct stat facts {};
     if (!background_.closed() && fstat(file.fd, &facts) == 0 && allocated(facts) > kBigBytes) {
       close_later(file.fd).detach();

@@ -81,10 +81,15 @@ class ChunkStore {
   Task<Status> remove(InodeId inode);
 
   /// stored_bytes is counted when files are opened, closed, removed and asked for here, not at each
-  /// write. Looks at every open file: not for the path of a request.
+  /// write; a file that is removed counts until nobody has it open. Looks at those open files that
+  /// may have changed.
   Result<StorageUsage> usage();
   /// By two system calls.
   Result<Device> device() const;
+  /// Bytes of the blocks [begin, end) of the file that are not allocated, but for what has been
+  /// allocated ahead of any write. Both are multiples of `block`. A few system calls.
+  Result<std::uint64_t> unallocated(InodeId inode, std::uint64_t begin, std::uint64_t end,
+                                    std::uint64_t block);
   /// What io_mode has come to: never automatic.
   IoMode mode() const { return mode_; }
   std::size_t open_files() const { return cache_.size(); }

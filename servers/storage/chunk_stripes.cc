@@ -13,6 +13,31 @@
 #include "storage/chunk_store.hpp"
 
 namespace benchfs {
+namespace {
+
+/// Bytes of the blocks [begin, end) of a local file that have no data. A file ends within a block
+/// at most once; that block is there.
+Result<std::uint64_t> holes_of(int fd, std::uint64_t begin, std::uint64_t end,
+                               std::uint64_t block) {
+  std::uint64_t bytes = 0;
+  while (begin < end) {
+    const off_t hole = lseek(fd, static_cast<off_t>(begin), SEEK_HOLE);
+    if (hole < 0 && errno != ENXIO) return fail(errc_from_errno(errno), errno);
+    // ENXIO: at or beyond the end of the file.
+    const std::uint64_t from =
+        hole < 0 ? begin : (static_cast<std::uint64_t>(hole) + block - 1) / block * block;
+    if (from >= end) break;
+    const off_t data = lseek(fd, static_cast<off_t>(from), SEEK_DATA);
+    if (data < 0 && errno != ENXIO) return fail(errc_from_errno(errno), errno);
+    const std::uint64_t to =
+        data < 0 ? end : std::min(end, static_cast<std::uint64_t>(data) / block * block);
+    bytes += to - from;
+    begin = to;
+  }
+  return bytes;
+}
+
+}  // namespace
 
 Task<Result<std::size_t>> ChunkStore::read(InodeId inode, std::uint64_t offset,
                                            std::span<std::byte> into) {
@@ -56,6 +81,26 @@ Task<Status> ChunkStore::write_across(InodeId inode, std::uint64_t offset,
     from = from.subspan(part.size());
   }
   co_return Status{};
+}
+
+Result<std::uint64_t> ChunkStore::unallocated(InodeId inode, std::uint64_t begin, std::uint64_t end,
+                                              std::uint64_t block) {
+  std::uint64_t bytes = 0;
+  while (begin < end) {
+    const StripePlace at = stripe_at(begin);
+    const std::uint64_t part = std::min(at.room, end - begin);
+    auto pinned = pin({inode, at.file}, Missing::fail);
+    if (pinned) {
+      BFS_TRY(holes, holes_of((*pinned)->fd, at.offset, at.offset + part, block));
+      bytes += holes;
+    } else if (pinned.error().code == Errc::not_found) {
+      bytes += part;
+    } else {
+      return std::unexpected(pinned.error());
+    }
+    begin += part;
+  }
+  return bytes;
 }
 
 Task<Status> ChunkStore::sync(InodeId inode) {

@@ -217,8 +217,22 @@ Task<void> DataService::finish_write(Incoming& incoming, PieceList::Request requ
     co_await refuse(incoming, list.error());
     co_return;
   }
+  std::optional<Space::Hold> hold;
+  if (options_.space != nullptr) {
+    hold = options_.space->admit_at_once(*list);
+    if (!hold) {
+      auto asking = options_.space->admit(request.inode, *list);
+      Result<Space::Hold> admitted = co_await asking;
+      if (!admitted) {
+        co_await refuse(incoming, admitted.error());
+        co_return;
+      }
+      hold.emplace(std::move(*admitted));
+    }
+  }
   auto writing = write_pieces(request.inode, *list, payload.subspan(table_bytes));
   const Status written = co_await writing;
+  hold.reset();
   if (!written) {
     co_await refuse(incoming, written.error());
     co_return;

@@ -11,6 +11,7 @@
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/piece_list.hpp"
+#include "storage/space.hpp"
 
 namespace benchfs {
 
@@ -36,6 +37,7 @@ class DataService {
   struct Options {
     ServerIndex self = 0;
     std::size_t rpc_bytes_max = 1u << 20;
+    Space* space = nullptr;      ///< admits writes; null: all
     HomeSizes* sizes = nullptr;  ///< null: no file has its home here
   };
   /// Brings the log of the metadata to the device.

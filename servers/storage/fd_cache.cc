@@ -78,7 +78,8 @@ bool FdCache::evict_one() {
 }
 
 void FdCache::for_each(const std::function<void(File&)>& visit) {
-  for (auto& [id, file] : index_) visit(*file);
+  for (File& file : idle_) visit(file);
+  for (File& file : in_use_) visit(file);
 }
 
 void FdCache::clear() {

@@ -112,7 +112,7 @@ class FdCache {
   void remove(ChunkFile id);
   /// Closes the file that was used longest ago. False if all are in use.
   bool evict_one();
-  /// Calls `visit` for every file in the cache.
+  /// Calls `visit` for every file in the cache, and for those removed that are in use.
   void for_each(const std::function<void(File&)>& visit);
   /// Closes all. Only while none is in use.
   void clear();

@@ -19,6 +19,10 @@ namespace benchfs {
 namespace {
 
 constexpr std::int64_t kAcceptRetryNs = 100'000'000;
+/// Less is not worth lending to a client.
+constexpr std::uint64_t kShareMin = 1 << 20;
+/// Where there is nothing to run out of.
+constexpr std::uint64_t kNoEnd = 1ull << 62;
 
 /// Zeroed memory in a file of its own that can be given away. Nobody can change its size.
 template <class T>
@@ -89,15 +93,20 @@ LocalService::LocalService(Loop& loop, ChunkStore& store, Options options, Fd li
       options_(options),
       listener_(std::move(listener)),
       signs_(std::move(signs)),
-      life_(loop, local::kAliveEveryNs, [this] { signs_->show_life(); }) {
+      life_(loop, local::kAliveEveryNs, [this] {
+        signs_->show_life();
+        lend();
+      }) {
   signs_->show_life();
   signs_->get()->files_made.store(1, std::memory_order_relaxed);
   store_.count_made_in(&signs_->get()->files_made);
+  if (options_.space != nullptr) options_.space->set_lender(this);
 }
 
 LocalService::~LocalService() {
   BFS_ASSERT(gate_.closed() && gate_.inside() == 0);
   store_.count_made_in(nullptr);
+  if (options_.space != nullptr) options_.space->set_lender(nullptr);
 }
 
 Task<void> LocalService::accept_all() {
@@ -151,8 +160,9 @@ bool LocalService::answer(Client& client, const local::Request& request) {
     return send(-1);
   };
   if (request.op == local::Op::hello) {
-    return client.counters.get() != nullptr ? send(client.counters.descriptor())
-                                            : refuse(Errc::no_memory);
+    if (client.counters.get() == nullptr) return refuse(Errc::no_memory);
+    lend();
+    return send(client.counters.descriptor());
   }
   if (request.op == local::Op::watch) return send(signs_->descriptor());
   if (request.stripe >= kStripeFiles) return false;
@@ -177,6 +187,46 @@ bool LocalService::answer(Client& client, const local::Request& request) {
   client.files.emplace(file, Client::Given{std::move(*share), 1});
   ++shares_;
   return send(descriptor);
+}
+
+/// Divides what may be lent among the clients, anew.
+void LocalService::lend() {
+  if (clients_.empty()) return;
+  std::uint64_t share = kNoEnd;
+  std::uint64_t block_bytes = 1;
+  if (options_.space != nullptr) {
+    recall();
+    share = options_.space->lendable() / clients_.size();
+    block_bytes = options_.space->block_bytes();
+    if (share < kShareMin) share = 0;
+  }
+  for (const Client* client : clients_) {
+    local::Counters* counters = client->counters.get();
+    if (counters == nullptr) continue;
+    counters->block_bytes = block_bytes;
+    if (share > 0) counters->allowed = counters->begun + share;
+  }
+}
+
+// What a client has ended is read before what it has begun, so that no more is taken for ended.
+std::uint64_t LocalService::lent() const {
+  std::uint64_t sum = 0;
+  for (const Client* client : clients_) {
+    const local::Counters* counters = client->counters.get();
+    if (counters == nullptr) continue;
+    const std::uint64_t ended = counters->ended;
+    const std::uint64_t begun = counters->begun;
+    const std::uint64_t allowed = counters->allowed;
+    const std::uint64_t most = std::max(begun, allowed);
+    sum += most - std::min(most, ended);
+  }
+  return sum;
+}
+
+void LocalService::recall() {
+  for (const Client* client : clients_) {
+    if (client->counters.get() != nullptr) client->counters.get()->allowed = 0;
+  }
 }
 
 void LocalService::add(Moved& sum, const local::Counters& counters) {

@@ -10,20 +10,22 @@
 #include "loop/sync.hpp"
 #include "net/local_socket.hpp"
 #include "storage/chunk_store.hpp"
+#include "storage/space.hpp"
 
 namespace benchfs {
 
-class LocalService {
+class LocalService : public Space::Lender {
  public:
   struct Options {
     std::uint64_t instance = 0;      ///< of this process, as clients find it in the cluster file
     std::size_t shares_max = 1024;   ///< descriptors given out at once; who wants more gets `busy`
     std::size_t clients_max = 4096;  ///< who comes later is hung up on, and uses messages
+    Space* space = nullptr;          ///< outlives the service; null: clients may write all
   };
   /// Starts to listen. Loop and store outlive the service.
   static Result<std::unique_ptr<LocalService>> start(Loop& loop, ChunkStore& store,
                                                      Options options);
-  ~LocalService();
+  ~LocalService() override;
   LocalService(const LocalService&) = delete;
   LocalService& operator=(const LocalService&) = delete;
 
@@ -32,6 +34,9 @@ class LocalService {
   };
   /// What clients have moved themselves, since the start.
   Moved moved() const;
+  std::uint64_t lent() const override;
+  void recall() override;
+
   /// Hangs up; clients notice, and send messages instead. Must have ended before destruction.
   Task<void> close();
 
@@ -43,6 +48,7 @@ class LocalService {
   Task<void> accept_all();
   Task<void> serve(Fd socket, Gate::Pass pass);
   bool answer(Client& client, const local::Request& request);
+  void lend();
   static void add(Moved& sum, const local::Counters& counters);
 
   Loop& loop_;

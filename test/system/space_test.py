@@ -47,4 +47,27 @@ def test_df_shows_the_others_when_a_server_is_dead(place):
     place.benchfs("stop", exit_code=None)
 
 
+def test_a_limit_holds_after_a_kill_too(place):
+    place.env["BENCHFS_MAX_STORAGE"] = "4MiB"
+    place.start(1)
+    (place.dir / "x").write_bytes(os.urandom(3 << 20))
+    place.benchfs("put", place.dir / "x", "/x")
+    pid = place.status()["servers"][0]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    harness.wait_until("the server is dead", lambda: pid not in place.processes())
+    place.start(1)
+    told = json.loads(place.benchfs("df", "--json").stdout)["total"]
+    check((told["total_bytes"], told["stored_bytes"]) == (4 << 20, 3 << 20), told)
+    done = place.benchfs("put", place.dir / "x", "/y", exit_code=1)
+    expect_in("no space left on the server's storage", done.stderr)
+    expect_in("server ", done.stderr)
+    place.benchfs("rm", "/x")
+    if place.benchfs("ls").stdout:
+        place.benchfs("rm", "/y")
+    place.benchfs("put", place.dir / "x", "/z")
+    place.benchfs("get", "/z", place.dir / "back")
+    check((place.dir / "back").read_bytes() == (place.dir / "x").read_bytes(), "other bytes")
+    place.benchfs("stop")
+
+
 harness.run_tests(sys.modules[__name__])

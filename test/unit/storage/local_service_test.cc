@@ -24,6 +24,7 @@ constexpr InodeId kInode = make_inode(3, 7);
 
 struct LocalFixture : LoopFixture {
   std::unique_ptr<ChunkStore> store;
+  std::unique_ptr<Space> space;  ///< null: without a limit
   std::unique_ptr<LocalService> service;
   std::vector<ServerRecord> records{1};
 
@@ -34,9 +35,11 @@ struct LocalFixture : LoopFixture {
     records[0].instance = 0x1000'0000'0000 + static_cast<std::uint64_t>(getpid());
   }
   void serve(std::size_t shares_max = 64) {
-    auto started = LocalService::start(
-        *loop, *store,
-        {.instance = records[0].instance, .shares_max = shares_max, .clients_max = 8});
+    auto started = LocalService::start(*loop, *store,
+                                       {.instance = records[0].instance,
+                                        .shares_max = shares_max,
+                                        .clients_max = 8,
+                                        .space = space.get()});
     REQUIRE(started.has_value());
     service = std::move(*started);
   }
@@ -46,6 +49,7 @@ struct LocalFixture : LoopFixture {
   }
   ~LocalFixture() {
     stop();
+    space.reset();
     run(store->close());
   }
   LocalAccess client(bool enabled = true) { return LocalAccess(*loop, records, enabled, 2000); }
@@ -102,6 +106,38 @@ TEST_SUITE("local service") {
     local.count(0, false, 77);
     CHECK(service->moved().read_bytes == 77);
     CHECK(service->moved().requests == 3);
+  }
+
+  TEST_CASE_FIXTURE(LocalFixture, "local service: clients write only what the server lends them") {
+    constexpr std::uint64_t kMi = 1 << 20;
+    space = std::make_unique<Space>(*loop, *store, Space::Options{.limit_bytes = 64 * kMi});
+    serve();
+    LocalAccess first = client();
+    CHECK_FALSE(first.borrow(0, 1));  // not connected
+    auto file = open(first, 0, true);
+    REQUIRE(file.has_value());
+    CHECK(first.block_bytes(0) == store->device()->block_bytes);
+    CHECK(service->lent() == 45 * kMi);
+    CHECK(first.borrow(0, 40 * kMi));
+    CHECK_FALSE(first.borrow(0, 6 * kMi));
+    CHECK(service->lent() == 40 * kMi);
+    first.give_back(0, 40 * kMi);
+    CHECK(service->lent() == 0);
+    // What is called back is lent again in a while, and divided anew.
+    CHECK(eventually([&] { return service->lent() == 45 * kMi; }));
+    CHECK(first.borrow(0, 10 * kMi));
+    service->recall();
+    CHECK(service->lent() == 10 * kMi);
+    CHECK_FALSE(first.borrow(0, 1));
+    first.give_back(0, 10 * kMi);
+    LocalAccess second = client();
+    auto other = open(second, 1, true);
+    REQUIRE(other.has_value());
+    CHECK(eventually([&] { return service->lent() / kMi == 45; }));
+    CHECK_FALSE(first.borrow(0, 23 * kMi));
+    CHECK_FALSE(second.borrow(0, 23 * kMi));
+    CHECK(eventually([&] { return service->lent() / kMi == 45; }));
+    CHECK(second.borrow(0, 22 * kMi));
   }
 
   TEST_CASE_FIXTURE(LocalFixture, "local service: files that are made are counted, by whomever") {
