@@ -21,6 +21,7 @@
 #include "metadata/moves_service.hpp"
 #include "metadata/namespace.hpp"
 #include "metadata/namespace_service.hpp"
+#include "metadata/xattrs.hpp"
 #include "net/bootstrap_server.hpp"
 #include "net/caller.hpp"
 #include "net/fabric.hpp"
@@ -103,6 +104,7 @@ class Server {
   std::unique_ptr<HoleService> hole_service_;
   std::unique_ptr<NamespaceService> namespace_service_;
   std::unique_ptr<MovesService> moves_service_;
+  std::unique_ptr<XattrService> xattr_service_;
   std::unique_ptr<LocalService> local_service_;  ///< null: not offered
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<LockService> lock_service_;

@@ -43,7 +43,7 @@ class RemoteFile final : public TreeFile {
 
 class RemoteTree final : public FileTree {
  public:
-  explicit RemoteTree(benchfs_t* fs) : fs_(fs) {}
+  explicit RemoteTree(const Files& files) : files_(files), fs_(files) {}
   int stat(const std::string& path, bool follow, Node& node) override {
     Stat st{};
     const int error =
@@ -95,19 +95,30 @@ class RemoteTree final : public FileTree {
   int set_times(const std::string& path, std::int64_t atime_ns, std::int64_t mtime_ns) override {
     return benchfs_utimens(fs_, path.c_str(), atime_ns, mtime_ns, BENCHFS_NOFOLLOW);
   }
+  int xattr_names(const std::string& path, std::vector<std::string>& names) override {
+    return files_.xattr_names(path, 0, names);
+  }
+  int get_xattr(const std::string& path, const std::string& name, std::string& value) override {
+    return files_.xattr(path, name, 0, value);
+  }
+  int set_xattr(const std::string& path, const std::string& name,
+                const std::string& value) override {
+    return benchfs_setxattr(fs_, path.c_str(), name.c_str(), value.data(), value.size(), 0);
+  }
   std::string explain(std::int64_t error) const override { return cause_of(error); }
   std::string shown(const std::string& path) const override {
     return path.starts_with('/') ? "benchfs:" + path : "benchfs:/" + path;
   }
 
  private:
+  const Files& files_;
   benchfs_t* fs_;
 };
 
 }  // namespace
 
-std::unique_ptr<FileTree> benchfs_tree(benchfs_t* fs) {
-  return std::make_unique<RemoteTree>(fs);
+std::unique_ptr<FileTree> benchfs_tree(const Files& files) {
+  return std::make_unique<RemoteTree>(files);
 }
 
 }  // namespace benchfs::tools

@@ -54,6 +54,8 @@ Command make_du(CLI::App& benchfs);
 Command make_find(CLI::App& benchfs);
 Command make_tree(CLI::App& benchfs);
 Command make_truncate(CLI::App& benchfs);
+Command make_setfattr(CLI::App& benchfs);
+Command make_getfattr(CLI::App& benchfs);
 
 /// A word of the command line of `find` as its parser takes it.
 std::string find_word(const std::string& word);

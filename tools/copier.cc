@@ -124,6 +124,8 @@ void Copier::copy_link(const CopySource& source, FileTree& to, const std::string
 void Copier::keep_attributes(const CopySource& source, FileTree& to, const std::string& target) {
   const Node& node = source.node;
   int error = 0;
+  // Before the mode, which may forbid it.
+  if (options_.preserve && !S_ISLNK(node.mode) && !keep_xattrs(source, to, target)) return;
   if (options_.preserve) {
     error = to.set_owner(target, node.uid, node.gid);
     if (error == -EPERM) error = 0;  // not everybody may give files away
@@ -134,6 +136,31 @@ void Copier::keep_attributes(const CopySource& source, FileTree& to, const std::
     error = to.set_times(target, node.atime_ns, node.mtime_ns);
   }
   if (error != 0) complain(to, target, error);
+}
+
+bool Copier::keep_xattrs(const CopySource& source, FileTree& to, const std::string& target) {
+  std::vector<std::string> names;
+  int error = source.tree->xattr_names(source.path, names);
+  if (error != 0 && error != -EOPNOTSUPP) {
+    complain(*source.tree, source.path, error);
+    return false;
+  }
+  for (const std::string& name : names) {
+    std::string value;
+    error = source.tree->get_xattr(source.path, name, value);
+    if (error == -ENODATA) continue;  // removed meanwhile
+    if (error != 0) {
+      complain(*source.tree, source.path, error);
+      return false;
+    }
+    error = to.set_xattr(target, name, value);
+    if (error == -EOPNOTSUPP) return true;  // not every file system has them
+    if (error != 0) {
+      complain(to, target, error);
+      return false;
+    }
+  }
+  return true;
 }
 
 void Copier::finish() {

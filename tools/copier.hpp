@@ -51,7 +51,7 @@ class Copier {
   std::uint32_t umask() const { return umask_; }
   void complain(const FileTree& tree, const std::string& path, std::int64_t error);
   void complain(const std::string& shown, const std::string& cause);
-  /// Owner, mode and times, as far as they are wanted.
+  /// Extended attributes, owner, mode and times, as far as they are wanted.
   void keep_attributes(const CopySource& source, FileTree& to, const std::string& target);
 
  private:
@@ -64,6 +64,7 @@ class Copier {
   void visit(CopySource source, FileTree& to, const std::string& target, bool given);
   void copy_directory(const CopySource& source, FileTree& to, const std::string& target);
   void copy_link(const CopySource& source, FileTree& to, const std::string& target);
+  bool keep_xattrs(const CopySource& source, FileTree& to, const std::string& target);
   struct Stream {
     TreeFile* file;
     std::string name;

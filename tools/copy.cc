@@ -105,7 +105,8 @@ Command copy_command(CLI::App* app, const char* names, const char* help,
   app->add_option(names, *words, help)->type_name("");
   app->add_flag("-r,-R,--recursive", options->recursive,
                 "Directories with all below them; symbolic links stay links");
-  app->add_flag("-p,--preserve", options->preserve, "Keep mode, times and, where allowed, owner");
+  app->add_flag("-p,--preserve", options->preserve,
+                "Keep mode, times, extended attributes and, where allowed, owner");
   app->add_flag(
       "--resume", options->resume,
       "Leave files of the same size and time alone, and write of others only what differs");

@@ -54,7 +54,11 @@ class FileCopy : public std::enable_shared_from_this<FileCopy> {
       copier_.complain(to_.shown(target_path_), "is the file that is to be copied");
       return false;
     }
-    if (exists && S_ISREG(there.mode) && options.resume && !options.verify && there.size == size_ &&
+    if (exists && !S_ISREG(there.mode) && !S_ISDIR(there.mode)) {  // a pipe, a terminal
+      copy_in_order();
+      return false;
+    }
+    if (exists && options.resume && !options.verify && there.size == size_ &&
         there.mtime_ns == from_.node.mtime_ns) {
       copier_.progress().moved(size_);
       copier_.progress().done();

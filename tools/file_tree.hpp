@@ -56,6 +56,12 @@ class FileTree {
   /// Of a symbolic link: of itself.
   virtual int set_owner(const std::string& path, std::uint32_t uid, std::uint32_t gid) = 0;
   virtual int set_times(const std::string& path, std::int64_t atime_ns, std::int64_t mtime_ns) = 0;
+  /// Extended attributes of the user, of a path that is no symbolic link. -EOPNOTSUPP: there are
+  /// none here.
+  virtual int xattr_names(const std::string& path, std::vector<std::string>& names) = 0;
+  virtual int get_xattr(const std::string& path, const std::string& name, std::string& value) = 0;
+  virtual int set_xattr(const std::string& path, const std::string& name,
+                        const std::string& value) = 0;
   virtual std::string explain(std::int64_t error) const = 0;
   /// As messages show it.
   virtual std::string shown(const std::string& path) const = 0;
@@ -63,8 +69,8 @@ class FileTree {
 
 /// The files of this machine.
 std::unique_ptr<FileTree> local_tree();
-/// Those of the file system; `fs` outlives it.
-std::unique_ptr<FileTree> benchfs_tree(benchfs_t* fs);
+/// Those of the file system; `files` outlives it.
+std::unique_ptr<FileTree> benchfs_tree(const Files& files);
 /// An open descriptor, which stays open, read or written from its beginning to its end.
 std::unique_ptr<TreeFile> stream_of(int fd);
 

@@ -16,8 +16,8 @@ namespace {
 
 /// Errors of the path that was given, which need no server named.
 bool is_of_path(int error) {
-  constexpr int kOfPath[] = {ENOENT, EEXIST,       ENOTDIR, EISDIR, ENOTEMPTY,
-                             ELOOP,  ENAMETOOLONG, EINVAL,  EPERM,  EACCES};
+  constexpr int kOfPath[] = {ENOENT,       EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, ELOOP,
+                             ENAMETOOLONG, EINVAL, EPERM,   EACCES, ENODATA};
   return std::find(std::begin(kOfPath), std::end(kOfPath), error) != std::end(kOfPath);
 }
 
@@ -99,6 +99,27 @@ std::string Files::link_target(const std::string& path) const {
   char target[4096];
   const std::int64_t bytes = benchfs_readlink(fs_, path.c_str(), target, sizeof(target));
   return bytes < 0 ? std::string() : std::string(target, static_cast<std::size_t>(bytes));
+}
+
+int Files::xattr_names(const std::string& path, int flags, std::vector<std::string>& names) const {
+  std::string list(65536, '\0');  // as many as there can be
+  const std::int64_t bytes = benchfs_listxattr(fs_, path.c_str(), list.data(), list.size(), flags);
+  if (bytes < 0) return static_cast<int>(bytes);
+  names.clear();
+  const std::size_t end = static_cast<std::size_t>(bytes);
+  for (std::size_t at = 0; at < end; at += names.back().size() + 1) {
+    names.emplace_back(list.c_str() + at);
+  }
+  return 0;
+}
+
+int Files::xattr(const std::string& path, const std::string& name, int flags,
+                 std::string& value) const {
+  value.resize(65536);
+  const std::int64_t bytes =
+      benchfs_getxattr(fs_, path.c_str(), name.c_str(), value.data(), value.size(), flags);
+  value.resize(bytes < 0 ? 0 : static_cast<std::size_t>(bytes));
+  return bytes < 0 ? static_cast<int>(bytes) : 0;
 }
 
 std::string cause_of(std::int64_t error) {

@@ -52,6 +52,9 @@ class Files {
   std::vector<Entry> sorted(const std::string& path, int flags, bool all);
   /// Empty if it cannot be had.
   std::string link_target(const std::string& path) const;
+  /// Extended attributes, without complaint: 0 or a negative errno.
+  int xattr_names(const std::string& path, int flags, std::vector<std::string>& names) const;
+  int xattr(const std::string& path, const std::string& name, int flags, std::string& value) const;
 
  private:
   Files(std::string command, benchfs_t* fs) : command_(std::move(command)), fs_(fs) {}

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -172,6 +173,29 @@ class LocalTree final : public FileTree {
   int set_times(const std::string& path, std::int64_t atime_ns, std::int64_t mtime_ns) override {
     const timespec times[] = {time_of(atime_ns), time_of(mtime_ns)};
     return result_of(::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW));
+  }
+  int xattr_names(const std::string& path, std::vector<std::string>& names) override {
+    std::string list(65536, '\0');  // XATTR_LIST_MAX
+    const ssize_t bytes = ::listxattr(path.c_str(), list.data(), list.size());
+    if (bytes < 0) return -errno;
+    const std::size_t end = static_cast<std::size_t>(bytes);
+    for (std::size_t at = 0; at < end;) {
+      const std::string name = list.c_str() + at;
+      at += name.size() + 1;
+      if (name.starts_with("user.")) names.push_back(name);
+    }
+    return 0;
+  }
+  int get_xattr(const std::string& path, const std::string& name, std::string& value) override {
+    value.resize(65536);  // XATTR_SIZE_MAX
+    const ssize_t bytes = ::getxattr(path.c_str(), name.c_str(), value.data(), value.size());
+    if (bytes < 0) return -errno;
+    value.resize(static_cast<std::size_t>(bytes));
+    return 0;
+  }
+  int set_xattr(const std::string& path, const std::string& name,
+                const std::string& value) override {
+    return result_of(::setxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0));
   }
   std::string explain(std::int64_t error) const override {
     return std::strerror(static_cast<int>(-error));

@@ -39,6 +39,7 @@ namespace benchfs {
   X(cross_device, 27, EXDEV, "not on this file system")                                \
   X(range, 28, ERANGE, "result out of range")                                          \
   X(no_data, 29, ENODATA, "no such attribute")                                         \
+  X(xattrs_full, 40, ENOSPC, "no room for another extended attribute")                 \
   /* Never seen by a caller of the C interface: the client answers them by itself. */  \
   X(stale_epoch, 30, ESTALE, "the slot map has changed")                               \
   X(bad_session, 31, ESTALE, "the server does not know this session")                  \

@@ -24,6 +24,11 @@ inline constexpr std::uint32_t kNameBytesMax = 255;
 inline constexpr std::uint32_t kPathBytesMax = 4095;
 /// Target of a symbolic link: with a name it fits a message that is never announced.
 inline constexpr std::uint32_t kTargetBytesMax = 3840;
+/// Extended attributes, as Linux limits them (xattr(7)): a name, a value, all names of a file with a
+/// zero after each.
+inline constexpr std::uint32_t kXattrNameBytesMax = 255;
+inline constexpr std::uint32_t kXattrValueBytesMax = 65536;
+inline constexpr std::uint32_t kXattrListBytesMax = 65536;
 
 constexpr InodeId make_inode(Slot home, std::uint64_t counter) {
   return (static_cast<std::uint64_t>(home) << 48) | (counter & 0xffff'ffff'ffffull);

@@ -104,6 +104,15 @@ class Client {
   Task<Outcome> change(InodeId inode, wire::SetAttributes::Request request);
   /// access: `mode` of access(2), as far as it means anything here.
   Task<Outcome> check_access(std::string path, bool follow, int mode);
+  /// An extended attribute: its length, and its value in `into` unless that is empty.
+  Task<Outcome> get_xattr(std::string path, bool follow, std::string name,
+                          std::span<std::byte> into);
+  /// flags: of wire::SetXattr.
+  Task<Outcome> set_xattr(std::string path, bool follow, std::string name, std::string value,
+                          std::uint32_t flags);
+  /// All names, each with a zero behind it; as get_xattr.
+  Task<Outcome> list_xattrs(std::string path, bool follow, std::span<std::byte> into);
+  Task<Outcome> remove_xattr(std::string path, bool follow, std::string name);
   Task<Result<OpenDirectory*>> open_directory(std::string path, bool attributes);
   /// The next entry into `entry`: 1, or 0 at the end.
   Task<Outcome> read_directory(OpenDirectory* directory, ListedEntry* entry);

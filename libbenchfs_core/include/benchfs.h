@@ -228,6 +228,35 @@ BENCHFS_API int benchfs_futimens(benchfs_file_t *file, int64_t atime_ns, int64_t
  * of a file without any execute permission gives -EACCES. `flags`: 0 or BENCHFS_NOFOLLOW. */
 BENCHFS_API int benchfs_access(benchfs_t *fs, const char *path, int mode, int flags);
 
+/* ---- extended attributes --------------------------------------------------------------------- */
+
+/* Small values that belong to a file or directory and stay with it, as xattr(7) describes them. A name
+ * begins with "user." and has at most 255 bytes, a value at most 65536, all names of a file together at
+ * most 65536. Errors of every call: -ERANGE (a name that is empty or too long), -EOPNOTSUPP (a name of
+ * another namespace, such as "trusted."), -EINVAL (nothing after "user."; unknown flags). `flags`: 0 or
+ * BENCHFS_NOFOLLOW, for a symbolic link itself, which has no extended attributes. Example:
+ *     char value[256];
+ *     int error = benchfs_setxattr(fs, "/result", "user.run", "17", 2, BENCHFS_XATTR_CREATE);
+ *     int64_t bytes = benchfs_getxattr(fs, "/result", "user.run", value, sizeof(value), 0);
+ */
+/* The value's bytes, put into `value`, not terminated by a zero. capacity 0: the length alone. -ENODATA:
+ * there is no such attribute; -ERANGE: the value is longer than `capacity`. */
+BENCHFS_API int64_t benchfs_getxattr(benchfs_t *fs, const char *path, const char *name, void *value,
+                                     size_t capacity, int flags);
+/* For `flags`: fail with -EEXIST if the attribute is there; with -ENODATA if it is not. */
+#define BENCHFS_XATTR_CREATE 2
+#define BENCHFS_XATTR_REPLACE 4
+/* -E2BIG: the value is too long; -ENOSPC: no room for another name; -EPERM: a symbolic link. Sets the
+ * change time, as benchfs_removexattr does. */
+BENCHFS_API int benchfs_setxattr(benchfs_t *fs, const char *path, const char *name, const void *value,
+                                 size_t bytes, int flags);
+/* The names of all attributes, each with a zero behind it, in `names`: their bytes. capacity 0: their
+ * length alone. -ERANGE: they are longer than `capacity`. */
+BENCHFS_API int64_t benchfs_listxattr(benchfs_t *fs, const char *path, char *names, size_t capacity,
+                                      int flags);
+/* -ENODATA: there is no such attribute. */
+BENCHFS_API int benchfs_removexattr(benchfs_t *fs, const char *path, const char *name, int flags);
+
 /* ---- data ------------------------------------------------------------------------------------ */
 
 /* Bytes moved, or a negative errno. A read is short only at the end of the file; holes read as zeros.

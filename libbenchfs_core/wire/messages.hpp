@@ -421,6 +421,66 @@ struct Append {
     std::uint64_t offset;
   };
 };
+/// Payload: the attribute's name. Reply payload: its value, if it is at most `bytes_max` long.
+/// Error: no_data, range (it is longer, and bytes_max is not 0, which asks for the length alone).
+struct GetXattr {
+  static constexpr std::uint16_t kId = 40;
+  static constexpr const char* kName = "get_xattr";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = kXattrNameBytesMax;
+  struct Request {
+    std::uint64_t inode;
+    std::uint32_t bytes_max;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    std::uint32_t bytes;  ///< of the value
+    std::uint32_t zero;
+  };
+};
+/// Payload: the attribute's name, then its value. Error: exists (with create), no_data (with
+/// replace), not_permitted (a symbolic link), xattrs_full.
+struct SetXattr {
+  static constexpr std::uint16_t kId = 41;
+  static constexpr const char* kName = "set_xattr";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kXattrNameBytesMax + kXattrValueBytesMax;
+  static constexpr std::uint32_t kCreate = 1, kReplace = 2;
+  struct Request {
+    std::uint64_t inode;
+    std::uint32_t name_bytes;
+    std::uint32_t flags;
+  };
+  using Reply = Empty;
+};
+/// Reply payload: the names of all attributes with a zero byte after each, if they are at most
+/// `bytes_max` together. Error: range, as of GetXattr.
+struct ListXattrs {
+  static constexpr std::uint16_t kId = 42;
+  static constexpr const char* kName = "list_xattrs";
+  static constexpr bool kIdempotent = true;
+  static constexpr std::uint32_t kPayloadMax = 0;
+  struct Request {
+    std::uint64_t inode;
+    std::uint32_t bytes_max;
+    std::uint32_t zero;
+  };
+  struct Reply {
+    std::uint32_t bytes;
+    std::uint32_t zero;
+  };
+};
+/// Payload: the attribute's name. Error: no_data.
+struct RemoveXattr {
+  static constexpr std::uint16_t kId = 43;
+  static constexpr const char* kName = "remove_xattr";
+  static constexpr bool kIdempotent = false;
+  static constexpr std::uint32_t kPayloadMax = kXattrNameBytesMax;
+  struct Request {
+    std::uint64_t inode;
+  };
+  using Reply = Empty;
+};
 
 // ---- data (50 to 69) ----
 
@@ -669,12 +729,17 @@ struct ServerSpace {
   };
 };
 
-// clang-format off: a line for each kind
-using All =
-    List<Hello, Authenticate, Goodbye, Lookup, Open, Mkdir, Unlink, ReadDirectory, Rmdir, Symlink,
-         Rename, Link, PlaceEntry, DropLink, ForgetToken, MoveGate, GetAttributes, SetSize,
-         SetAttributes, ReadLink, MarkDirectory, Append, Read, Write, Sync, DropData, MarkSpread,
-         Allocate, Seek, Lock, Unlock, SharedPointer, TryLock, ServerStatus, ServerSpace>;
+// A line for each kind.
+// clang-format off
+using All = List<
+    Hello, Authenticate, Goodbye,
+    Lookup, Open, Mkdir, Unlink, ReadDirectory, Rmdir, Symlink,
+    Rename, Link, PlaceEntry, DropLink, ForgetToken, MoveGate,
+    GetAttributes, SetSize, SetAttributes, ReadLink, MarkDirectory, Append,
+    GetXattr, SetXattr, ListXattrs, RemoveXattr,
+    Read, Write, Sync, DropData, MarkSpread, Allocate, Seek,
+    Lock, Unlock, SharedPointer, TryLock,
+    ServerStatus, ServerSpace>;
 // clang-format on
 
 /// Bytes of the largest request or reply body.

@@ -33,7 +33,8 @@ Result<Inode> MetaStore::inode(InodeId inode) const {
   const auto key = records::Key::inode(inode);
   records::InodeRecord record;
   BFS_CHECK(found, database_->get(database_->inode, key.view(), record));
-  return Inode{record.attributes, (record.flags & records::InodeRecord::kSpread) != 0};
+  return Inode{record.attributes, (record.flags & records::InodeRecord::kSpread) != 0,
+               (record.flags & records::InodeRecord::kXattrs) != 0};
 }
 
 Result<std::vector<DropIntent>> MetaStore::drops() const {
@@ -81,7 +82,8 @@ void MetaStore::create_inode(const Inode& inode) {
 
 void MetaStore::update_inode(const Inode& inode) {
   touch();
-  const std::uint32_t flags = inode.spread ? records::InodeRecord::kSpread : 0;
+  const std::uint32_t flags = (inode.spread ? records::InodeRecord::kSpread : 0) |
+                              (inode.xattrs ? records::InodeRecord::kXattrs : 0);
   database_->put(database_->inode, records::Key::inode(inode.attributes.inode).view(),
                  records::InodeRecord{records::kFormat, flags, inode.attributes});
 }
@@ -92,6 +94,7 @@ void MetaStore::remove_inode(const Inode& inode) {
   if (S_ISLNK(inode.attributes.mode)) {
     database_->remove(database_->inode, records::Key::target(inode.attributes.inode).view());
   }
+  if (inode.xattrs) remove_xattrs(inode.attributes.inode);
   database_->remove(database_->inode, records::Key::inode(inode.attributes.inode).view());
 }
 

@@ -5,6 +5,7 @@
 //   dentry         parent inode (big-endian), name  EntryRecord
 //   inode          inode (big-endian)               InodeRecord
 //                  inode (big-endian), "t"          target of a symbolic link
+//                  inode (big-endian), "x", name    value of an extended attribute
 //   system         "format"                         u32: version of all of this
 //                  "counter"                        u64: inode numbers below it may have been given
 //                  "files"                          u64: regular files
@@ -41,6 +42,7 @@ struct Entry {
 struct Inode {
   wire::Attributes attributes{};
   bool spread = false;  ///< other servers may hold data of it
+  bool xattrs = false;  ///< it has had extended attributes
 };
 
 /// Data of a file that is to go from every server that has some: the work of a truncate or unlink
@@ -113,6 +115,9 @@ class MetaStore {
   Result<Inode> inode(InodeId inode) const;
   /// Of a symbolic link.
   Result<std::string> target(InodeId inode) const;
+  Result<std::string> xattr(InodeId inode, std::string_view name) const;
+  /// Names of the extended attributes, in the order of their bytes.
+  Result<std::vector<std::string>> xattr_names(InodeId inode) const;
   /// Calls `visit` for the entries of `parent` that are here, in the order of their names' bytes,
   /// from the first one after `after` on, until it returns false.
   Status entries(InodeId parent, std::string_view after,
@@ -123,9 +128,12 @@ class MetaStore {
   void remove_entry(InodeId parent, std::string_view name);
   void create_inode(const Inode& inode);
   void update_inode(const Inode& inode);
-  /// With the target, if it is a symbolic link.
+  /// With its target and its extended attributes.
   void remove_inode(const Inode& inode);
   void put_target(InodeId inode, std::string_view target);
+  /// The inode has `xattrs` set, in this batch or before.
+  void put_xattr(InodeId inode, std::string_view name, std::string_view value);
+  void remove_xattr(InodeId inode, std::string_view name);
   void put_mark(const DirectoryMark& mark);
   void remove_mark(InodeId inode);
   void put_removal(const RemovalIntent& intent);
@@ -190,6 +198,7 @@ class MetaStore {
   Status start();
   Status check_format(std::uint32_t format, bool found);
   void touch();
+  void remove_xattrs(InodeId inode);
   void start_reserve();
   Task<void> write_batch();
   Task<void> sync_rounds();

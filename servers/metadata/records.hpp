@@ -30,7 +30,7 @@ struct EntryRecord {
 static_assert(sizeof(EntryRecord) == 16);
 
 struct InodeRecord {
-  static constexpr std::uint32_t kSpread = 1;
+  static constexpr std::uint32_t kSpread = 1, kXattrs = 2;
   std::uint32_t version;
   std::uint32_t flags;
   wire::Attributes attributes;
@@ -120,6 +120,15 @@ class Key {
     key.bytes_[key.size_++] = 't';
     return key;
   }
+  /// Beside the inode, too. The key of no name stands before those of all names.
+  static Key xattr(InodeId inode, std::string_view name) {
+    BFS_ASSERT(name.size() <= kXattrNameBytesMax);
+    Key key = Key::inode(inode);
+    key.bytes_[key.size_++] = 'x';
+    if (!name.empty()) std::memcpy(key.bytes_.data() + key.size_, name.data(), name.size());
+    key.size_ += name.size();
+    return key;
+  }
   static Key drop(std::uint64_t number) { return numbered(kDropPrefix, number); }
   static Key mark(InodeId inode) { return numbered(kMarkPrefix, inode); }
   static Key removal(std::uint64_t token) { return numbered(kRemovalPrefix, token); }
@@ -134,7 +143,8 @@ class Key {
     key.size_ = prefix.size() + 8;
     return key;
   }
-  std::array<char, 8 + kNameBytesMax> bytes_;
+  static_assert(kXattrNameBytesMax <= kNameBytesMax);
+  std::array<char, 8 + 1 + kNameBytesMax> bytes_;
   std::size_t size_ = 0;
 };
 
