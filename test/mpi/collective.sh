@@ -5,6 +5,7 @@
 # list I/O fails in the first window or a later one, in each kind of collective call.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+not_brief
 need_servers
 folder=$top_srcdir/test/mpi
 

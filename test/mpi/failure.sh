@@ -2,6 +2,7 @@
 # A server dies under an MPI program: errors on all ranks, no hang.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+not_brief
 need_servers
 
 # Deadlines short enough for a test.

@@ -2,6 +2,7 @@
 # A server that is full, under an MPI program: with local access, and by messages alone.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+not_brief
 need_servers
 
 # full TEXT SETTING...: in servers of its own

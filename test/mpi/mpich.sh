@@ -9,7 +9,7 @@
 # MPICH_TEST_FORTRAN: which of f77 (default), f90 and f08.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-third_party_suite
+not_brief
 need_servers
 take_link_words
 wanted=" $* "

@@ -4,7 +4,7 @@
 # the same job. One TAP line per test, with the times.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-third_party_suite
+not_brief
 need_servers
 take_link_words
 
