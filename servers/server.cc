@@ -194,7 +194,7 @@ void Server::start_services() {
                            .rpc_bytes_max = config_.rpc_bytes_max,
                            .space = space_.get(),
                            .sizes = sizes_.get()});
-  hole_service_ = std::make_unique<HoleService>(loop, *chunks_, map, index_);
+  hole_service_ = std::make_unique<HoleService>(loop, *chunks_, *space_, map, index_);
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
   moves_service_ = std::make_unique<MovesService>(*moves_, *links_, *tokens_, *move_gate_, *meta_);
   xattr_service_ = std::make_unique<XattrService>(Xattrs(*meta_, map, index_));

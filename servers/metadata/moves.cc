@@ -98,7 +98,7 @@ Task<Status> Moves::rename(wire::Rename::Request request, std::string_view from,
     auto recording = store_.committed();
     const Status written = co_await recording;
     if (!written) {
-      release(intent);
+      held_.erase({intent.from_parent, intent.from});
       co_return written;
     }
     fault_point("rename_recorded");
@@ -220,66 +220,58 @@ Links::Taken Moves::finish(MoveIntent& intent, const Answer& answer) {
   return taken;
 }
 
+/// One try to its end here. An error leaves it open; what was refused is an answer.
+Task<Result<Tokens::Answer>> Moves::settle(MoveIntent& intent) {
+  auto deciding = decide(intent);
+  BFS_CO_TRY(answer, co_await deciding);
+  if (local(intent) && answer.outcome == Placing::kPlaced) co_return answer;
+  const Links::Taken taken = finish(intent, answer);
+  auto writing = store_.committed();
+  BFS_CO_CHECK(written, co_await writing);
+  auto carrying = links_.carry_out(taken);
+  co_await carrying;
+  co_return answer;
+}
+
+/// It is settled: the entry is free, and the others hear of it.
+void Moves::end(MoveIntent intent) {
+  if (intent.kind == Kind::rename) held_.erase({intent.from_parent, intent.from});
+  if (!recorded(intent)) return;
+  intent.state = State::ended;
+  tell_all(std::move(intent)).detach();
+}
+
 Task<Status> Moves::carry_out(MoveIntent intent) {
   const Gate::Pass pass = background_.enter();
-  auto deciding = decide(intent);
-  const Result<Answer> answer = co_await deciding;
-  Status outcome;
-  if (!answer) {
-    outcome = std::unexpected(answer.error());
-  } else if (!local(intent) || answer->outcome != Placing::kPlaced) {
-    const Links::Taken taken = finish(intent, *answer);
-    auto writing = store_.committed();
-    outcome = co_await writing;
-    if (outcome) {
-      auto carrying = links_.carry_out(taken);
-      co_await carrying;
-    }
-  }
-  if (!outcome && recorded(intent)) {  // it stays held until that is known
+  auto settling = settle(intent);
+  const Result<Answer> answer = co_await settling;
+  if (!answer && recorded(intent)) {  // it stays held until that is known
     log_warn("the {} of inode {:x} is not decided ({}); trying again",
              intent.kind == Kind::rename ? "rename" : "link", intent.entry.inode,
-             to_text(outcome.error().code));
+             to_text(answer.error().code));
     carry_on(std::move(intent)).detach();
-    co_return outcome;
+    co_return std::unexpected(answer.error());
   }
-  release(intent);
-  if (!outcome) co_return outcome;
-  if (recorded(intent)) {
-    fault_point("move_finished");
-    intent.state = State::ended;
-    tell_all(intent).detach();
-  }
+  if (answer && recorded(intent)) fault_point("move_finished");
+  end(intent);
+  if (!answer) co_return std::unexpected(answer.error());
   if (answer->outcome != Placing::kRefused) co_return Status{};
   if (local(intent)) co_return fail(answer->reason);
   co_return fail(answer->reason, 0, owner(intent.to_parent, intent.to));
 }
 
-/// Tries until it is decided and carried out here.
+/// Tries until it is settled.
 Task<void> Moves::carry_on(MoveIntent intent) {
   if (background_.closed()) co_return;
   const Gate::Pass pass = background_.enter();
   std::int64_t pause_ns = options_.retry_min_ns;
   for (; !background_.closed(); pause_ns = std::min(pause_ns * 2, options_.retry_max_ns)) {
-    auto deciding = decide(intent);
-    const Result<Answer> answer = co_await deciding;
-    bool done = answer.has_value();
-    if (done && (!local(intent) || answer->outcome != Placing::kPlaced)) {
-      const Links::Taken taken = finish(intent, *answer);
-      auto writing = store_.committed();
-      const Status written = co_await writing;
-      done = written.has_value();
-      if (done) {
-        auto carrying = links_.carry_out(taken);
-        co_await carrying;
-      }
-    }
-    if (done) {
+    auto settling = settle(intent);
+    const Result<Answer> answer = co_await settling;
+    if (answer) {
       log_info("the {} of inode {:x} was {}", intent.kind == Kind::rename ? "rename" : "link",
                intent.entry.inode, answer->outcome == Placing::kRefused ? "undone" : "completed");
-      release(intent);
-      intent.state = State::ended;
-      tell_all(intent).detach();
+      end(std::move(intent));
       co_return;
     }
     auto pausing = pause_unless_closed(loop_, background_, pause_ns);
@@ -321,10 +313,6 @@ Task<void> Moves::tell_all(MoveIntent intent) {
     auto pausing = pause_unless_closed(loop_, background_, pause_ns);
     co_await pausing;
   }
-}
-
-void Moves::release(const MoveIntent& intent) {
-  if (intent.kind == Kind::rename) held_.erase({intent.from_parent, intent.from});
 }
 
 Task<void> Moves::close() {

@@ -91,11 +91,12 @@ class Moves {
   Task<Status> pass_gate(const MoveIntent& intent);
   Task<Result<Answer>> decide(MoveIntent& intent);
   Links::Taken finish(MoveIntent& intent, const Answer& answer);
+  Task<Result<Answer>> settle(MoveIntent& intent);
+  void end(MoveIntent intent);
   Task<Status> carry_out(MoveIntent intent);
   Task<void> carry_on(MoveIntent intent);
   Task<Status> tell(const MoveIntent& intent);
   Task<void> tell_all(MoveIntent intent);
-  void release(const MoveIntent& intent);
 
   Loop& loop_;
   MetaStore& store_;

@@ -1,4 +1,5 @@
 // Handlers of the messages of extended attributes: unpack, call, answer.
+#include "metadata/answer.hpp"
 #include "metadata/xattrs.hpp"
 
 namespace benchfs {
@@ -6,7 +7,8 @@ namespace {
 
 /// Answers with `found`, or with its length alone if the caller has no room at all.
 template <wire::Message M>
-Task<void> answer(Incoming& incoming, const Result<std::string>& found, std::uint32_t bytes_max) {
+Task<void> answer_text(Incoming& incoming, const Result<std::string>& found,
+                       std::uint32_t bytes_max) {
   if (!found) {
     co_await incoming.fail(found.error().code);
     co_return;
@@ -19,15 +21,6 @@ Task<void> answer(Incoming& incoming, const Result<std::string>& found, std::uin
   const std::span<const char> text(found->data(), bytes_max == 0 ? 0 : found->size());
   const std::span<const std::byte> bytes = std::as_bytes(text);
   co_await incoming.reply<M>(reply, bytes);
-}
-
-template <wire::Message M>
-Task<void> answer_empty(Incoming& incoming, Status result) {
-  if (result) {
-    co_await incoming.reply<M>(wire::Empty{});
-  } else {
-    co_await incoming.fail(result.error().code);
-  }
 }
 
 }  // namespace
@@ -43,7 +36,7 @@ Task<void> XattrService::get(Incoming incoming) {
   const auto request = incoming.body<wire::GetXattr>();
   auto task = xattrs_.get(request.inode, std::string(incoming.name()));
   const auto value = co_await task;
-  auto answering = answer<wire::GetXattr>(incoming, value, request.bytes_max);
+  auto answering = answer_text<wire::GetXattr>(incoming, value, request.bytes_max);
   co_await answering;
 }
 
@@ -72,7 +65,7 @@ Task<void> XattrService::list(Incoming incoming) {
   const auto request = incoming.body<wire::ListXattrs>();
   auto task = xattrs_.list(request.inode);
   const auto names = co_await task;
-  auto answering = answer<wire::ListXattrs>(incoming, names, request.bytes_max);
+  auto answering = answer_text<wire::ListXattrs>(incoming, names, request.bytes_max);
   co_await answering;
 }
 

@@ -51,7 +51,10 @@ Task<void> HoleService::seek(Incoming incoming) {
 Task<Status> HoleService::carry_out(wire::Allocate::Request request) {
   using Message = wire::Allocate;
   if (!valid(request.offset, request.bytes, request.chunk_shift)) co_return fail(Errc::bad_message);
-  if (request.operation == Message::kCheck) co_return check_space(request);
+  if (request.operation == Message::kCheck) {
+    auto checking = check_space(request);
+    co_return co_await checking;
+  }
   if (request.operation == Message::kPunch) {
     auto punching = store_.punch(request.inode, request.offset, request.bytes);
     co_return co_await punching;
@@ -86,14 +89,16 @@ std::uint64_t HoleService::owned_bytes(const wire::Allocate::Request& request) c
   return bytes;
 }
 
-/// Enough is free for what is not there yet. Parts of the file that are outside of the range count
-/// as if they were inside: the storage itself decides.
-Status HoleService::check_space(const wire::Allocate::Request& request) {
-  BFS_TRY(usage, store_.usage());
-  BFS_TRY(present, store_.allocated_bytes(request.inode));
+/// There is room for what is not there yet. Parts of the file that are outside of the range count
+/// as if they were inside: allocate_owned() looks closely.
+Task<Status> HoleService::check_space(wire::Allocate::Request request) {
+  BFS_CO_TRY(present, store_.allocated_bytes(request.inode));
   const std::uint64_t wanted = owned_bytes(request);
-  if (wanted > present && wanted - present > usage.free_bytes) return fail(Errc::no_space);
-  return {};
+  if (wanted <= present) co_return Status{};
+  auto admitting = space_.admit_bytes(wanted - present);
+  BFS_CO_TRY(room, co_await admitting);
+  static_cast<void>(room);  // given back: it is taken when it is needed
+  co_return Status{};
 }
 
 Task<Status> HoleService::allocate_owned(wire::Allocate::Request request) {
@@ -109,6 +114,9 @@ Task<Status> HoleService::allocate_owned(wire::Allocate::Request request) {
     } while (chunk << shift < end && owns(request.inode, chunk) == mine);
     const std::uint64_t next = std::min(chunk << shift, end);
     if (mine) {
+      auto admitting = space_.admit_range(request.inode, at, next - at);
+      BFS_CO_TRY(room, co_await admitting);
+      static_cast<void>(room);  // held until it is allocated
       auto allocating = store_.allocate(request.inode, at, next - at);
       BFS_CO_CHECK(allocated, co_await allocating);
     }

@@ -4,13 +4,14 @@
 #include "net/service.hpp"
 #include "placement/slot_map.hpp"
 #include "storage/chunk_store.hpp"
+#include "storage/space.hpp"
 
 namespace benchfs {
 
 class HoleService {
  public:
-  HoleService(Loop& loop, ChunkStore& store, const SlotMap& map, ServerIndex self)
-      : loop_(loop), store_(store), map_(map), self_(self) {}
+  HoleService(Loop& loop, ChunkStore& store, Space& space, const SlotMap& map, ServerIndex self)
+      : loop_(loop), store_(store), space_(space), map_(map), self_(self) {}
   void add_to(Dispatcher& dispatcher);
 
   Task<void> allocate(Incoming incoming);
@@ -21,7 +22,7 @@ class HoleService {
   Task<Result<wire::Seek::Reply>> find(wire::Seek::Request request);
 
  private:
-  Status check_space(const wire::Allocate::Request& request);
+  Task<Status> check_space(wire::Allocate::Request request);
   Task<Status> allocate_owned(wire::Allocate::Request request);
   Task<Result<wire::Seek::Reply>> find_hole(wire::Seek::Request request);
   std::uint64_t owned_bytes(const wire::Allocate::Request& request) const;
@@ -29,6 +30,7 @@ class HoleService {
 
   Loop& loop_;
   ChunkStore& store_;
+  Space& space_;
   const SlotMap& map_;
   ServerIndex self_;
 };

@@ -152,6 +152,15 @@ Task<Result<Space::Hold>> Space::admit(InodeId inode, PieceList list) {
   co_return co_await admitting;
 }
 
+Task<Result<Space::Hold>> Space::admit_range(InodeId inode, std::uint64_t offset,
+                                             std::uint64_t bytes) {
+  const std::uint64_t begin = offset / block_bytes_ * block_bytes_;
+  const std::uint64_t end = (offset + bytes + block_bytes_ - 1) / block_bytes_ * block_bytes_;
+  BFS_CO_TRY(missing, store_.unallocated(inode, begin, end, block_bytes_));
+  auto admitting = admit_bytes(missing);
+  co_return co_await admitting;
+}
+
 Task<Result<Space::Hold>> Space::admit_bytes(std::uint64_t bytes) {
   if (bytes <= quick_) co_return take(bytes);
   auto admitting = admit_exactly(bytes);

@@ -67,7 +67,9 @@ class Space {
   /// Error: no_space; io. Waits a little for what is being written or removed, which may leave
   /// room.
   Task<Result<Hold>> admit(InodeId inode, PieceList list);
-  /// The same, for blocks that are allocated without a write.
+  /// The same, for a range of the file that is to be allocated without a write.
+  Task<Result<Hold>> admit_range(InodeId inode, std::uint64_t offset, std::uint64_t bytes);
+  /// The same, for so many bytes of blocks.
   Task<Result<Hold>> admit_bytes(std::uint64_t bytes);
   /// Whether the metadata may grow: no_space once only what removals need is left.
   Status room_for_entries();

@@ -1,14 +1,14 @@
-// Storage set aside and given back, data and holes, over several servers and with direct access.
+// Space through real servers: what statfs says.
 #include <fcntl.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
-#include <filesystem>
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
-#include "base/hash.hpp"
 #include "cluster.hpp"
 
 namespace benchfs::test {
@@ -16,213 +16,223 @@ namespace {
 
 constexpr std::uint64_t kChunk = 64 << 10;
 
-std::uint64_t stored(benchfs_t* fs) {
-  std::uint64_t bytes = 0;
-  for (int i = 0; i < benchfs_server_count(fs); ++i) {
-    struct benchfs_server_status status {};
-    REQUIRE(benchfs_server_status(fs, i, &status) == 0);
-    bytes += status.stored_bytes;
-  }
-  return bytes;
+using Space = struct benchfs_statfs;
+
+Space space_of(benchfs_t* fs) {
+  Space space{};
+  const int error = benchfs_statfs(fs, &space);
+  REQUIRE_MESSAGE(error == 0, benchfs_error());
+  return space;
 }
 
-/// Asks until the storage of removed data is free, which happens in the background.
-bool comes_down_to(benchfs_t* fs, std::uint64_t bytes) {
-  for (int i = 0; i < 1000; ++i) {
-    if (stored(fs) <= bytes) return true;
-    usleep(10'000);
+/// A server hears a moment later that a client has closed what it wrote itself.
+bool soon_stored(benchfs_t* fs, std::uint64_t bytes) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (space_of(fs).stored_bytes == bytes) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return false;
 }
 
-bool zeros(const std::vector<unsigned char>& data, std::uint64_t from, std::uint64_t to) {
-  return std::all_of(data.begin() + static_cast<std::ptrdiff_t>(from),
-                     data.begin() + static_cast<std::ptrdiff_t>(to),
-                     [](auto byte) { return byte == 0; });
-}
-
 TEST_SUITE("space") {
-  TEST_CASE("fallocate: sets storage aside on every server, without changing what is read") {
-    Cluster cluster(3);
-    Session session(cluster);
-    Session other(cluster);
-    benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
-    const auto data = pattern(1000, 1);
-    REQUIRE(benchfs_pwrite(file, data.data(), 1000, 5 * kChunk) == 1000);
-    const std::uint64_t before = stored(session);
-    REQUIRE(benchfs_fallocate(file, BENCHFS_FALLOC_KEEP_SIZE, kChunk / 2, 100 * kChunk) == 0);
-    CHECK(other.stat("/f").size == 5 * kChunk + 1000);
-    CHECK(stored(session) - before >= 99 * kChunk);
-    std::vector<unsigned char> back(200 * kChunk, 0xee);
-    CHECK(benchfs_pread(file, back.data(), back.size(), 0) == 5 * kChunk + 1000);
-    CHECK(zeros(back, 0, 5 * kChunk));
-    CHECK(std::memcmp(back.data() + 5 * kChunk, data.data(), 1000) == 0);
-    CHECK(back[5 * kChunk + 1000] == 0xee);
-    REQUIRE(benchfs_fallocate(file, 0, 0, 100 * kChunk + 3) == 0);
-    CHECK(other.stat("/f").size == 100 * kChunk + 3);
-    CHECK(benchfs_pread(file, back.data(), back.size(), 0) == 100 * kChunk + 3);
-    CHECK(zeros(back, 5 * kChunk + 1000, 100 * kChunk + 3));
-    REQUIRE(benchfs_fallocate(file, 0, 0, 10) == 0);
-    CHECK(other.stat("/f").size == 100 * kChunk + 3);
-    // A truncate gives back what lies beyond, also where nothing was ever written.
-    REQUIRE(benchfs_ftruncate(file, 10 * kChunk) == 0);
-    CHECK(stored(session) <= before + 10 * kChunk + 3 * 4096 * 4);
-    REQUIRE(benchfs_ftruncate(file, 0) == 0);
-    REQUIRE(benchfs_fallocate(file, BENCHFS_FALLOC_KEEP_SIZE, 0, 50 * kChunk) == 0);
-    CHECK(stored(session) >= 50 * kChunk);
-    REQUIRE(benchfs_ftruncate(file, 0) == 0);
-    CHECK(stored(session) == 0);
-    // So does an unlink.
-    REQUIRE(benchfs_fallocate(file, BENCHFS_FALLOC_KEEP_SIZE, 0, 50 * kChunk) == 0);
-    REQUIRE(benchfs_close(file) == 0);
-    REQUIRE(benchfs_unlink(session, "/f") == 0);
-    CHECK(comes_down_to(session, 0));
-  }
-
-  TEST_CASE("fallocate: punch gives storage back and zero sets it aside, both read as zeros") {
+  TEST_CASE("space: statfs says what is stored, and counts storage that servers share once") {
     Cluster cluster(2);
     Session session(cluster);
-    Session other(cluster);
-    for (const int mode : {BENCHFS_FALLOC_PUNCH_HOLE, BENCHFS_FALLOC_ZERO_RANGE,
-                           BENCHFS_FALLOC_PUNCH_HOLE | BENCHFS_FALLOC_KEEP_SIZE}) {
-      CAPTURE(mode);
-      benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
-      benchfs_file_t* in = other.open("/f", O_RDONLY);
-      const auto data = pattern(64 * kChunk, 2);
-      REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) ==
-              static_cast<std::int64_t>(data.size()));
-      REQUIRE(benchfs_flush_size(file) == 0);
-      const std::uint64_t full = stored(session);
-      const auto mtime = session.stat("/f").mtime_ns;
-      const std::uint64_t from = 3 * kChunk + 17, to = 60 * kChunk - 5;
-      REQUIRE(benchfs_fallocate(file, mode, from, to - from) == 0);
-      std::vector<unsigned char> back(data.size());
-      REQUIRE(benchfs_pread(in, back.data(), back.size(), 0) ==
-              static_cast<std::int64_t>(back.size()));
-      CHECK(std::memcmp(back.data(), data.data(), from) == 0);
-      CHECK(zeros(back, from, to));
-      CHECK(std::memcmp(back.data() + to, data.data() + to, data.size() - to) == 0);
-      CHECK(session.stat("/f").mtime_ns > mtime);
-      if (mode == BENCHFS_FALLOC_ZERO_RANGE) {
-        CHECK(stored(session) >= full);
-        REQUIRE(benchfs_fallocate(file, mode, 63 * kChunk, 2 * kChunk) == 0);
-        CHECK(session.stat("/f").size == 65 * kChunk);
-      } else {
-        CHECK(stored(session) <= full - 55 * kChunk);
-        // Far more than the file has; and all of it.
-        REQUIRE(benchfs_fallocate(file, mode, 0, std::uint64_t{1} << 61) == 0);
-        CHECK(session.stat("/f").size == data.size());
-        CHECK(stored(session) == 0);
-      }
-      // What was punched can be written again.
-      REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) ==
-              static_cast<std::int64_t>(data.size()));
-      REQUIRE(benchfs_pread(in, back.data(), back.size(), 0) ==
-              static_cast<std::int64_t>(back.size()));
-      CHECK(back == data);
-      REQUIRE(benchfs_close(in) == 0);
-      REQUIRE(benchfs_close(file) == 0);
-      REQUIRE(benchfs_unlink(session, "/f") == 0);
-      REQUIRE(comes_down_to(session, 0));
+    const Space before = space_of(session);
+    CHECK(before.stored_bytes == 0);
+    CHECK(before.files == 0);
+    struct statvfs device {};
+    REQUIRE(statvfs(cluster.data_dir(0).c_str(), &device) == 0);
+    CHECK(before.total_bytes == device.f_blocks * device.f_frsize);
+    CHECK(before.free_bytes <= before.total_bytes);
+    CHECK(before.available_bytes <= before.free_bytes);
+    CHECK(before.available_bytes > 0);
+    CHECK(before.free_files > 0);
+    CHECK(before.block_bytes == device.f_frsize);
+
+    const auto data = pattern(8 * kChunk, 1);
+    benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
+    REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) > 0);
+    REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) > 0);
+    CHECK(space_of(session).stored_bytes == data.size());
+    REQUIRE(benchfs_pwrite(file, data.data(), kChunk, 1 << 30) > 0);  // behind a hole
+    CHECK(space_of(session).stored_bytes == data.size() + kChunk);
+    CHECK(space_of(session).files == 1);
+    Space one{};
+    std::uint64_t stored = 0;
+    for (int i = 0; i < 2; ++i) {
+      REQUIRE(benchfs_server_statfs(session, i, &one) == 0);
+      CHECK(one.total_bytes == before.total_bytes);
+      stored += one.stored_bytes;
     }
+    CHECK(stored == data.size() + kChunk);
+    REQUIRE(benchfs_ftruncate(file, kChunk) == 0);
+    CHECK(space_of(session).stored_bytes == kChunk);
+    CHECK(benchfs_close(file) == 0);
+    CHECK(benchfs_unlink(session, "/f") == 0);
+    CHECK(soon_stored(session, 0));
+    CHECK(benchfs_server_statfs(session, 2, &one) == -EINVAL);
+    CHECK(std::string(benchfs_error()) == "statfs: no server 2 (there are 2)");
   }
 
-  TEST_CASE("fallocate: more than there is gives no space, and takes none") {
-    Cluster cluster(2);
+  TEST_CASE("space: statfs tells which server does not answer") {
+    Cluster cluster(1);
     Session session(cluster);
-    benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
-    for (const std::uint64_t bytes : {std::uint64_t{1} << 50, std::uint64_t{1} << 61}) {
-      CHECK(benchfs_fallocate(file, 0, 0, bytes) == -ENOSPC);
-      CHECK(std::string_view(benchfs_error()).find("/f: server") != std::string_view::npos);
-    }
-    CHECK(stored(session) == 0);
-    CHECK(session.stat("/f").size == 0);
-    CHECK(benchfs_fallocate(file, 0, 0, 0) == -EINVAL);
-    CHECK(benchfs_fallocate(file, 0x40, 0, 1) == -EINVAL);
-    CHECK(benchfs_fallocate(file, 0x12, 0, 1) == -EINVAL);
-    CHECK(benchfs_fallocate(file, 0, std::uint64_t{1} << 62, 1) == -EFBIG);
-    CHECK(benchfs_close(file) == 0);
-    file = session.open("/f", O_RDONLY);
-    CHECK(benchfs_fallocate(file, 0, 0, 1) == -EBADF);
-    CHECK(benchfs_close(file) == 0);
+    Space space = space_of(session);
+    cluster.stop();
+    const int error = benchfs_statfs(session, &space);
+    CHECK((error == -EHOSTUNREACH || error == -ETIMEDOUT || error == -ESHUTDOWN));
+    CHECK(std::string(benchfs_error()).starts_with("statfs: server s0 ("));
   }
 
-  TEST_CASE("seek: data and holes are found across chunks and servers") {
-    Cluster cluster(3);
+  // With max_storage; the script by_messages.sh has these without local access.
+
+  TEST_CASE("space: what is set aside counts, and is refused beyond the limit") {
+    Cluster cluster(1, [](ServerConfig& config) { config.max_storage_bytes = 8 << 20; });
     Session session(cluster);
-    benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
-    CHECK(benchfs_lseek(file, 0, SEEK_DATA) == -ENXIO);
-    CHECK(benchfs_lseek(file, 0, SEEK_HOLE) == -ENXIO);
-    REQUIRE(benchfs_ftruncate(file, 100 * kChunk) == 0);
-    CHECK(benchfs_lseek(file, 0, SEEK_DATA) == -ENXIO);
-    CHECK(benchfs_lseek(file, 12345, SEEK_HOLE) == 12345);
-    CHECK(benchfs_lseek(file, 0, SEEK_CUR) == 12345);
-    const auto data = pattern(40 * kChunk, 3);
-    // Data in [10, 50) chunks and [70, 71).
-    REQUIRE(benchfs_pwrite(file, data.data(), 40 * kChunk, 10 * kChunk) == 40 * kChunk);
-    REQUIRE(benchfs_pwrite(file, data.data(), kChunk, 70 * kChunk) == kChunk);
-    CHECK(benchfs_lseek(file, 0, SEEK_DATA) == 10 * kChunk);
-    CHECK(benchfs_lseek(file, 0, SEEK_HOLE) == 0);
-    CHECK(benchfs_lseek(file, 10 * kChunk, SEEK_HOLE) == 50 * kChunk);
-    CHECK(benchfs_lseek(file, 33 * kChunk + 5, SEEK_HOLE) == 50 * kChunk);
-    CHECK(benchfs_lseek(file, 33 * kChunk + 5, SEEK_DATA) == 33 * kChunk + 5);
-    CHECK(benchfs_lseek(file, 50 * kChunk, SEEK_DATA) == 70 * kChunk);
-    CHECK(benchfs_lseek(file, 70 * kChunk, SEEK_HOLE) == 71 * kChunk);
-    CHECK(benchfs_lseek(file, 71 * kChunk, SEEK_DATA) == -ENXIO);
-    CHECK(benchfs_lseek(file, 99 * kChunk, SEEK_HOLE) == 99 * kChunk);
-    CHECK(benchfs_lseek(file, 100 * kChunk, SEEK_HOLE) == -ENXIO);
-    CHECK(benchfs_lseek(file, 100 * kChunk, SEEK_DATA) == -ENXIO);
-    CHECK(benchfs_lseek(file, -1, SEEK_DATA) == -ENXIO);
-    // A hole inside of a chunk; and one of storage that was only set aside.
-    REQUIRE(benchfs_fallocate(file, BENCHFS_FALLOC_PUNCH_HOLE, 20 * kChunk + 8192, 16384) == 0);
-    CHECK(benchfs_lseek(file, 10 * kChunk, SEEK_HOLE) == 20 * kChunk + 8192);
-    CHECK(benchfs_lseek(file, 20 * kChunk + 8192, SEEK_DATA) == 20 * kChunk + 24576);
-    // To the end of the file without a hole.
-    REQUIRE(benchfs_ftruncate(file, 40 * kChunk + 100) == 0);
-    CHECK(benchfs_lseek(file, 21 * kChunk, SEEK_HOLE) == 40 * kChunk + 100);
+    benchfs_file_t* file = session.open("/d", O_RDWR | O_CREAT, kChunk);
+    CHECK(benchfs_fallocate(file, 0, 0, 9 << 20) == -ENOSPC);
+    CHECK(std::string(benchfs_error()).starts_with("fallocate benchfs:/d: server s0 ("));
+    CHECK(session.stat("/d").size == 0);
+    REQUIRE(benchfs_fallocate(file, 0, 0, 6 << 20) == 0);
+    CHECK(space_of(session).available_bytes <= 2 << 20);
+    const auto data = pattern(3 << 20, 1);
+    CHECK(benchfs_pwrite(file, data.data(), data.size(), 6 << 20) == -ENOSPC);
+    CHECK(benchfs_fallocate(file, 0, 6 << 20, 3 << 20) == -ENOSPC);
+    CHECK(benchfs_fallocate(file, 0, 6 << 20, 1 << 20) == 0);
     CHECK(benchfs_close(file) == 0);
   }
 
-  TEST_CASE("seek: walking data and holes sees all of random writes") {
-    Cluster cluster(3);
+  TEST_CASE("space: a write that does not fit names file and server, and changes nothing") {
+    Cluster cluster(1, [](ServerConfig& config) { config.max_storage_bytes = 4 << 20; });
     Session session(cluster);
-    const std::uint64_t seed = 20261122;
-    CAPTURE(seed);
-    SplitMix64 random(seed);
-    benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
-    constexpr std::uint32_t kEnd = 80 * kChunk;
-    std::vector<unsigned char> model(kEnd, 0);
-    REQUIRE(benchfs_ftruncate(file, kEnd) == 0);
-    for (int step = 0; step < 60; ++step) {
-      CAPTURE(step);
-      const std::uint64_t from = random.below(kEnd - 1);
-      const std::uint64_t bytes =
-          1 + random.below(std::min<std::uint32_t>(kEnd - static_cast<std::uint32_t>(from),
-                                                   step % 2 == 0 ? 3 * kChunk : 300'000));
-      if (step % 3 == 2) {
-        REQUIRE(benchfs_fallocate(
-                    file, step % 2 == 0 ? BENCHFS_FALLOC_PUNCH_HOLE : BENCHFS_FALLOC_ZERO_RANGE,
-                    from, std::min(bytes, kEnd - from)) == 0);
-        std::fill_n(model.begin() + static_cast<std::ptrdiff_t>(from), std::min(bytes, kEnd - from),
-                    0);
-      } else {
-        const auto data = pattern(bytes, static_cast<std::uint64_t>(step));
-        REQUIRE(benchfs_pwrite(file, data.data(), bytes, from) == static_cast<std::int64_t>(bytes));
-        std::copy(data.begin(), data.end(), model.begin() + static_cast<std::ptrdiff_t>(from));
-      }
-      if (step % 5 != 4) continue;
-      std::vector<unsigned char> seen(kEnd, 0);
-      std::int64_t at = 0;
-      while ((at = benchfs_lseek(file, at, SEEK_DATA)) >= 0) {
-        const std::int64_t end = benchfs_lseek(file, at, SEEK_HOLE);
-        REQUIRE(end > at);
-        REQUIRE(benchfs_pread(file, seen.data() + at, static_cast<std::size_t>(end - at),
-                              static_cast<std::uint64_t>(at)) == end - at);
-        at = end;
-      }
-      REQUIRE(at == -ENXIO);
-      REQUIRE(seen == model);
+    CHECK(space_of(session).total_bytes == 4 << 20);
+    const auto data = pattern(4 << 20, 1);
+    benchfs_file_t* file = session.open("/d", O_RDWR | O_CREAT, kChunk);
+    REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) == 4 << 20);
+    CHECK(space_of(session).available_bytes == 0);
+    CHECK(benchfs_pwrite(file, data.data(), 1, 4 << 20) == -ENOSPC);
+    const std::string text = benchfs_error();
+    CHECK(text.starts_with("write benchfs:/d: server s0 (127.0.0.1:"));
+    CHECK(text.ends_with("no space left on the server's storage"));
+    CHECK(benchfs_pwrite(file, data.data(), data.size(), 1 << 30) == -ENOSPC);
+    std::vector<unsigned char> back(4 << 20);
+    REQUIRE(benchfs_pread(file, back.data(), back.size(), 0) == 4 << 20);
+    CHECK(back == data);
+    CHECK(session.stat("/d").size == 4 << 20);
+    // What is there may be changed; files may be made, and removed.
+    for (int i = 0; i < 3; ++i) {
+      CHECK(benchfs_pwrite(file, data.data(), data.size(), 0) == 4 << 20);
     }
+    CHECK(benchfs_mkdir(session, "/dir", 0755) == 0);
+    CHECK(benchfs_close(session.open("/dir/f", O_RDWR | O_CREAT)) == 0);
+    REQUIRE(benchfs_ftruncate(file, 3 << 20) == 0);
+    CHECK(benchfs_pwrite(file, data.data(), 1 << 20, 10 << 20) == 1 << 20);
+    CHECK(benchfs_pwrite(file, data.data(), 1, 20 << 20) == -ENOSPC);
+    CHECK(benchfs_close(file) == 0);
+    CHECK(benchfs_unlink(session, "/d") == 0);
+    CHECK(benchfs_unlink(session, "/dir/f") == 0);
+    CHECK(benchfs_rmdir(session, "/dir") == 0);
+    CHECK(soon_stored(session, 0));
+    CHECK(space_of(session).available_bytes == 4 << 20);
+    file = session.open("/again", O_RDWR | O_CREAT, kChunk);
+    for (int i = 0; i < 5; ++i) {  // room that has just been made is there
+      CHECK(benchfs_pwrite(file, data.data(), data.size(), 0) == 4 << 20);
+      CHECK(benchfs_close(file) == 0);
+      CHECK(benchfs_unlink(session, "/again") == 0);
+      file = session.open("/again", O_RDWR | O_CREAT, kChunk);
+    }
+    CHECK(benchfs_close(file) == 0);
+  }
+
+  TEST_CASE("space: many who write until it is full end at the limit, and lose nothing") {
+    constexpr std::uint64_t kLimit = 24 << 20;
+    Cluster cluster(2, [](ServerConfig& config) { config.max_storage_bytes = kLimit; });
+    std::vector<std::thread> writers;
+    std::atomic<std::uint64_t> written{0};
+    std::atomic<int> wrong{0};
+    for (unsigned id = 0; id < 4; ++id) {
+      writers.emplace_back([&, id] {
+        benchfs_t* fs = nullptr;
+        benchfs_file_t* file = nullptr;
+        const std::string path = "/f" + std::to_string(id);
+        if (benchfs_connect(cluster.registry().c_str(), &fs) != 0 ||
+            benchfs_open(fs, path.c_str(), O_RDWR | O_CREAT, 0644, 1 << 20, &file) != 0) {
+          ++wrong;
+          return;
+        }
+        // Each piece is on one server.
+        const std::size_t bytes = id % 2 == 0 ? 1 << 20 : 4096 * 3;
+        std::vector<std::pair<std::uint64_t, std::vector<unsigned char>>> kept;
+        int refused = 0;
+        for (std::uint64_t i = 0; refused < 20 && i < 20'000; ++i) {
+          const std::uint64_t offset = i << 20;
+          const auto data = pattern(bytes, id + i);
+          const std::int64_t done = benchfs_pwrite(file, data.data(), bytes, offset);
+          if (done == static_cast<std::int64_t>(bytes)) {
+            written += bytes;
+            kept.emplace_back(offset, data);
+          } else if (done == -ENOSPC) {
+            ++refused;
+          } else {
+            ++wrong;
+          }
+        }
+        if (refused != 20) ++wrong;
+        std::vector<unsigned char> back(bytes);
+        for (const auto& [offset, data] : kept) {
+          if (benchfs_pread(file, back.data(), bytes, offset) != static_cast<std::int64_t>(bytes) ||
+              back != data) {
+            ++wrong;
+          }
+        }
+        if (benchfs_close(file) != 0 || benchfs_disconnect(fs) != 0) ++wrong;
+      });
+    }
+    for (std::thread& writer : writers) writer.join();
+    CHECK(wrong == 0);
+    Session session(cluster);
+    const Space space = space_of(session);
+    // The file system may need blocks of its own to find so many pieces.
+    CHECK(written.load() <= 2 * kLimit);
+    CHECK(space.stored_bytes >= written.load());
+    CHECK(space.stored_bytes <= written.load() + (1 << 20));
+    CHECK(space.stored_bytes > 2 * kLimit - (4 << 20));
+  }
+
+  TEST_CASE("space: a restart counts again what is stored") {
+    Cluster cluster(1, [](ServerConfig& config) { config.max_storage_bytes = 2 << 20; });
+    const auto data = pattern(1 << 20, 7);
+    {
+      Session session(cluster);
+      benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT);
+      REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) > 0);
+      CHECK(benchfs_close(file) == 0);
+    }
+    cluster.stop();
+    cluster.start();
+    Session session(cluster);
+    CHECK(space_of(session).stored_bytes == 1 << 20);
+    benchfs_file_t* file = session.open("/f", O_RDWR);
+    CHECK(benchfs_pwrite(file, data.data(), data.size(), 1 << 20) == 1 << 20);
+    CHECK(benchfs_pwrite(file, data.data(), 1, 2 << 20) == -ENOSPC);
+    CHECK(benchfs_close(file) == 0);
+  }
+
+  TEST_CASE("space: far from the limit a client writes itself, and near it asks") {
+    Cluster cluster(1, [](ServerConfig& config) { config.max_storage_bytes = 65 << 20; });
+    Session session(cluster);
+    benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT);
+    const auto data = pattern(1 << 20, 3);
+    for (std::uint64_t i = 0; i < 64; ++i) {
+      REQUIRE(benchfs_pwrite(file, data.data(), data.size(), i << 20) == 1 << 20);
+    }
+    benchfs_pwrite(file, data.data(), data.size(), 64 << 20);  // may just fit
+    CHECK(benchfs_pwrite(file, data.data(), data.size(), 65 << 20) == -ENOSPC);
+    for (std::uint64_t i = 0; i < 64; i += 9) {  // overwritten on the full server
+      REQUIRE(benchfs_pwrite(file, data.data(), data.size(), i << 20) == 1 << 20);
+    }
+    CHECK(space_of(session).stored_bytes <= 65 << 20);
     CHECK(benchfs_close(file) == 0);
   }
 }

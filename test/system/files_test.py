@@ -189,24 +189,7 @@ def test_ten_thousand_entries_are_listed_and_removed(place):
     place.benchfs("stop")
 
 
-def start_three(place):
-    flags = ["--registry", place.registry, "--expected-servers", 3]
-    servers = [place.server("--data-dir", place.data / str(i), "--server-id", f"s{i}", *flags)
-               for i in range(3)]
-    for server in servers:
-        harness.wait_ready(server)
-    return servers
-
-
-def stop_all(servers):
-    for server in servers:
-        if server.poll() is None:
-            server.send_signal(signal.SIGKILL)
-        server.wait(harness.PATIENCE)
-
-
 def test_a_server_killed_while_directories_are_removed_leaves_no_half_removed_one(place):
-    place.data.mkdir()
     names = [f"/d{i}" for i in range(2000)]
     loop = f"while :; do {harness.BENCHFS} mkdir \"$@\"; {harness.BENCHFS} rmdir \"$@\"; done"
 
@@ -215,7 +198,7 @@ def test_a_server_killed_while_directories_are_removed_leaves_no_half_removed_on
         return "d0" not in found and "d1999" in found
 
     for victim in range(3):
-        servers = start_three(place)
+        servers = harness.start_three(place)
         place.benchfs("mkdir", "/e")
         remover = place.popen("sh", "-c", loop, "sh", *names, stderr=subprocess.DEVNULL,
                               start_new_session=True)
@@ -225,8 +208,8 @@ def test_a_server_killed_while_directories_are_removed_leaves_no_half_removed_on
         place.benchfs("rmdir", "/e", exit_code=1)  # nobody knows what the dead server has of it
         os.killpg(remover.pid, signal.SIGKILL)
         remover.wait(harness.PATIENCE)
-        stop_all(servers)
-        servers = start_three(place)
+        harness.kill_all(servers)
+        servers = harness.start_three(place)
         left = lines(place, "ls")
         check("e" in left, "what could not be removed is there")
         # Each that is left takes entries, or is removed for good.
@@ -234,7 +217,7 @@ def test_a_server_killed_while_directories_are_removed_leaves_no_half_removed_on
         expect_in("not empty", place.benchfs("rmdir", "/e", exit_code=1).stderr)
         place.benchfs("rm", "-r", *left)
         check(lines(place, "ls") == [], "all is gone")
-        stop_all(servers)
+        harness.kill_all(servers)
 
 
 harness.run_tests(sys.modules[__name__])

@@ -152,6 +152,24 @@ def wait_ready(server):
     return match.groups()
 
 
+def start_three(place, **more):
+    """Three servers on data directories that stay from one call to the next."""
+    place.data.mkdir(exist_ok=True)
+    flags = ["--registry", place.registry, "--expected-servers", 3]
+    servers = [place.server("--data-dir", place.data / str(i), "--server-id", f"s{i}", *flags, **more)
+               for i in range(3)]
+    for server in servers:
+        wait_ready(server)
+    return servers
+
+
+def kill_all(servers):
+    for server in servers:
+        if server.poll() is None:
+            server.send_signal(signal.SIGKILL)
+        server.wait(PATIENCE)
+
+
 def run_tests(module):
     """Runs every function of `module` whose name starts with test_, each in a Place of its own."""
     if os.environ.get("BRIEF_CHECK") == "yes" and pathlib.Path(module.__file__).name not in BRIEF:

@@ -72,42 +72,24 @@ def test_ln_gives_one_file_several_names(place):
     place.benchfs("stop")
 
 
-def start_three(place, fault=None):
-    place.data.mkdir(exist_ok=True)
-    flags = ["--registry", place.registry, "--expected-servers", 3]
-    env = {"BENCHFSD_FAULT": fault} if fault else {}
-    servers = [place.server("--data-dir", place.data / str(i), "--server-id", f"s{i}", *flags, env=env)
-               for i in range(3)]
-    for server in servers:
-        harness.wait_ready(server)
-    return servers
-
-
-def kill_all(servers):
-    for server in servers:
-        if server.poll() is None:
-            server.send_signal(signal.SIGKILL)
-        server.wait(harness.PATIENCE)
-
-
 def half_done(place, point, operation):
     """Does `operation` on names 0, 1, ... until a server dies of it at `point`; all are killed then,
     and started again. Returns the number."""
-    servers = start_three(place)
+    servers = harness.start_three(place)
     place.benchfs("mkdir", "/d", "/e")
     place.benchfs("touch", *[f"/f{i}" for i in range(NAMES)])
     place.benchfs("mkdir", *[f"/m{i}" for i in range(NAMES)])
     for server in servers:
         server.send_signal(signal.SIGTERM)
         server.wait(harness.PATIENCE)
-    servers = start_three(place, point)
+    servers = harness.start_three(place, env={"BENCHFSD_FAULT": point})
     for number in range(NAMES):
         place.benchfs(*operation(number), exit_code=None, env={"BENCHFS_DEADLINE_MS": "2000"})
         if any(server.poll() is not None for server in servers):
             break
     check(any(server.poll() is not None for server in servers), f"no server died at {point}")
-    kill_all(servers)
-    return number, start_three(place)
+    harness.kill_all(servers)
+    return number, harness.start_three(place)
 
 
 def exactly_one(place, one, other):
@@ -127,7 +109,7 @@ def test_a_rename_that_a_server_died_of_is_completed_or_undone(place):
         place.benchfs("mv", "-T", "/d", "/d2")
         place.benchfs("rm", "-r", *["/" + name for name in names(place)])
         check(names(place) == [], names(place))
-        kill_all(servers)
+        harness.kill_all(servers)
 
 
 def test_a_moved_directory_that_a_server_died_of_leaves_the_gate_open(place):
@@ -136,7 +118,7 @@ def test_a_moved_directory_that_a_server_died_of_leaves_the_gate_open(place):
         exactly_one(place, f"/m{number}", f"/e/m{number}")
         place.benchfs("mv", "/e", "/d")
         place.benchfs("rm", "-r", *["/" + name for name in names(place)])
-        kill_all(servers)
+        harness.kill_all(servers)
 
 
 def test_a_link_that_a_server_died_of_is_counted_right(place):
@@ -153,7 +135,7 @@ def test_a_link_that_a_server_died_of_is_counted_right(place):
 
         wait_until(f"links are counted right after {point} of {number}", counted_right, 20)
         place.benchfs("rm", "-r", *["/" + name for name in names(place)])
-        kill_all(servers)
+        harness.kill_all(servers)
 
 
 harness.run_tests(sys.modules[__name__])

@@ -25,7 +25,8 @@ struct HoleFixture : LoopFixture {
   ServerIndex self = map.owner(kInode, 0);
   std::unique_ptr<ChunkStore> store =
       *ChunkStore::create({.data_dir = dir.path()}, ring.get(), *offload);
-  HoleService service{*loop, *store, map, self};
+  Space space{*loop, *store, {}};
+  HoleService service{*loop, *store, space, map, self};
   ~HoleFixture() { run(store->close()); }
 
   Status allocate(std::uint32_t operation, std::uint64_t offset, std::uint64_t bytes,
