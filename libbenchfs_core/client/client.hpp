@@ -264,6 +264,7 @@ class Client {
                                      std::string payload);
   ServerIndex server_of(const Walk& walk) const;
   Task<Outcome> rename_once(PathUse* use, std::string from, std::string to, std::uint32_t flags);
+  Task<bool> present(const Walk* walk);
   Task<Outcome> link_once(PathUse* use, std::string from, std::string to);
   Task<Result<std::uint64_t>> read_gate();
   std::optional<wire::Attributes> cached_attributes(const Walk& walk, bool follow);

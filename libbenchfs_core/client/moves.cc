@@ -27,6 +27,12 @@ Task<Result<std::uint64_t>> Client::read_gate() {
   co_return answer.body.moves;
 }
 
+/// Whether there is something of the walk's last name, as far as can be learned.
+Task<bool> Client::present(const Walk* walk) {
+  const auto found = co_await look_up(walk->parent(), walk->name);
+  co_return found.has_value();
+}
+
 Task<Outcome> Client::rename(std::string from, std::string to, std::uint32_t flags) {
   const std::int64_t give_up =
       now_ns() + static_cast<std::int64_t>(config_.deadline_ms) * 1'000'000;
@@ -78,7 +84,11 @@ Task<Outcome> Client::rename_once(PathUse* use, std::string from, std::string to
         use->fresh = true;
         continue;
       }
-      if (moved != 0 && below(new_walk.above, moved)) co_return fail(Errc::invalid);
+      if (moved != 0 && below(new_walk.above, moved)) {
+        if ((flags & wire::Rename::kNoReplace) == 0) co_return fail(Errc::invalid);
+        const bool there = co_await present(&new_walk);
+        co_return fail(there ? Errc::exists : Errc::invalid);
+      }
       if (other != 0 && below(old_walk.above, other)) co_return fail(Errc::invalid);
     } else {
       moves = 0;
@@ -90,8 +100,13 @@ Task<Outcome> Client::rename_once(PathUse* use, std::string from, std::string to
         co_await caller_->call<wire::Rename>(server_of(old_walk), request, bytes_of(names));
     forget(old_walk.parent(), old_walk.name);  // also if it is not known how it ended
     forget(new_walk.parent(), new_walk.name);
-    if (!answer) co_return std::unexpected(answer.error());
-    co_return 0;
+    if (answer) co_return 0;
+    if (answer.error().code ==
+        Errc::is_directory) {  // what a directory is in is not replaced by it
+      const auto there = co_await look_up(new_walk.parent(), new_walk.name);
+      if (there && below(old_walk.above, there->body.inode)) co_return fail(Errc::not_empty);
+    }
+    co_return std::unexpected(answer.error());
   }
 }
 
@@ -99,20 +114,27 @@ Task<Outcome> Client::link(std::string from, std::string to) {
   return retried(&Client::link_once, std::move(from), std::move(to));
 }
 
+/// Errors in the order in which Linux has them.
 Task<Outcome> Client::link_once(PathUse* use, std::string from, std::string to) {
   Walk old_walk = walk_of(from, use);
   BFS_CO_CHECK(old_walked, co_await walk_to_last(&old_walk));
+  wire::Lookup::Reply found{old_walk.parent(), S_IFDIR, 0, {}};
+  if (!old_walk.name.empty()) {
+    BFS_CO_TRY(looked_up, co_await look_up(old_walk.parent(), old_walk.name));
+    found = looked_up.body;
+  }
   Walk new_walk = walk_of(to, use);
   BFS_CO_CHECK(new_walked, co_await walk_to_last(&new_walk));
-  if (old_walk.name.empty()) co_return fail(Errc::not_permitted);  // a directory
-  BFS_CO_TRY(found, co_await look_up(old_walk.parent(), old_walk.name));
-  if (S_ISDIR(found.body.type)) co_return fail(Errc::not_permitted);
   if (new_walk.name.empty()) co_return fail(Errc::exists);
-  const wire::Link::Request request{found.body.inode, new_walk.parent()};
-  const ServerIndex home = map().home(found.body.inode);
+  if (S_ISDIR(found.type)) {
+    const bool there = co_await present(&new_walk);
+    co_return fail(there ? Errc::exists : Errc::not_permitted);
+  }
+  const wire::Link::Request request{found.inode, new_walk.parent()};
+  const ServerIndex home = map().home(found.inode);
   BFS_CO_TRY(answer, co_await call_entry<wire::Link>(home, request, new_walk.name));
   static_cast<void>(answer);
-  forget(found.body.inode);
+  forget(found.inode);
   co_return 0;
 }
 
