@@ -202,6 +202,8 @@ void Server::start_services() {
   admin_service_ =
       std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, *space_, local_service_.get());
   lock_service_ = std::make_unique<LockService>(loop, map, index_);
+  check_service_ = std::make_unique<CheckService>(*meta_, *chunks_, *moves_, *removals_, *offload_,
+                                                  map, CheckService::Options{.self = index_});
   data_service_->add_to(*dispatcher_);
   hole_service_->add_to(*dispatcher_);
   namespace_service_->add_to(*dispatcher_);
@@ -209,6 +211,7 @@ void Server::start_services() {
   xattr_service_->add_to(*dispatcher_);
   admin_service_->add_to(*dispatcher_);
   lock_service_->add_to(*dispatcher_);
+  check_service_->add_to(*dispatcher_);
 }
 
 void Server::start_local_service() {

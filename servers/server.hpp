@@ -11,6 +11,7 @@
 #include "admin_service.hpp"
 #include "base/secret.hpp"
 #include "base/server_config.hpp"
+#include "check_service.hpp"
 #include "cluster/membership.hpp"
 #include "home_sizes.hpp"
 #include "locks/lock_service.hpp"
@@ -108,6 +109,7 @@ class Server {
   std::unique_ptr<LocalService> local_service_;  ///< null: not offered
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<LockService> lock_service_;
+  std::unique_ptr<CheckService> check_service_;
 };
 
 }  // namespace benchfs

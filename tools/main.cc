@@ -38,12 +38,12 @@ int dispatch(int argc, char** argv) {
   app.get_formatter()->label("SUBCOMMAND", "COMMAND");
   app.footer(kFooter);
   const Command commands[] = {
-      make_start(app),   make_status(app), make_stop(app),  make_run(app),      make_env(app),
-      make_ls(app),      make_stat(app),   make_mkdir(app), make_rmdir(app),    make_rm(app),
-      make_ln(app),      make_mv(app),     make_touch(app), make_chmod(app),    make_chown(app),
-      make_cat(app),     make_cp(app),     make_put(app),   make_get(app),      make_df(app),
-      make_du(app),      make_find(app),   make_tree(app),  make_truncate(app), make_setfattr(app),
-      make_getfattr(app)};
+      make_start(app),    make_status(app), make_stop(app),  make_run(app),      make_env(app),
+      make_ls(app),       make_stat(app),   make_mkdir(app), make_rmdir(app),    make_rm(app),
+      make_ln(app),       make_mv(app),     make_touch(app), make_chmod(app),    make_chown(app),
+      make_cat(app),      make_cp(app),     make_put(app),   make_get(app),      make_df(app),
+      make_du(app),       make_find(app),   make_tree(app),  make_truncate(app), make_setfattr(app),
+      make_getfattr(app), make_fsck(app)};
   const auto chosen = [&]() -> const Command* {
     for (const Command& command : commands)
       if (command.app->parsed()) return &command;

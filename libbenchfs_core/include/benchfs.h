@@ -475,6 +475,59 @@ struct benchfs_statfs {
 BENCHFS_API int benchfs_statfs(benchfs_t *fs, struct benchfs_statfs *space);
 /* The same of one server alone. -EINVAL: there is no such server. */
 BENCHFS_API int benchfs_server_statfs(benchfs_t *fs, int server, struct benchfs_statfs *space);
+/* Checks the whole file system on all servers: that every directory entry stands for an inode of its type and
+ * below a directory that exists, on the server it belongs to; that every inode has the entries that it counts;
+ * and that data belong to a file. With BENCHFS_FSCK_REPAIR it corrects what it finds: entries without an inode
+ * or a directory are removed, and so are data without a file and further entries of a directory; link counts
+ * are set; an inode without an entry gets the name "#<inode>" in /lost+found, which is made if it is needed.
+ * Others may use the file system meanwhile: what they change is not taken for a fault. Things that changed
+ * whenever they were looked at are counted in `undecided`. Takes 16 bytes of this process's memory per inode
+ * and the time of one or more passes over all metadata.
+ * `found` (NULL: none) is called for each finding, in the calling thread when the check is over, and may call
+ * anything; what the finding points to lives until it returns. Returns 0 if the check was made, whatever it
+ * found; -EINVAL: unknown flags; -EHOSTUNREACH, -ETIMEDOUT: a server does not answer, and nothing can be said;
+ * -EIO: a server cannot read its metadata.
+ *     static void show(const struct benchfs_fsck_finding *finding, void *unused)
+ *     {
+ *         (void)unused;
+ *         printf("server %d: %s\n", finding->server, finding->text);
+ *     }
+ *     struct benchfs_fsck_result result;
+ *     if (benchfs_fsck(fs, 0, show, NULL, &result) == 0 && result.findings == 0 && result.undecided == 0)
+ *         puts("clean"); */
+#define BENCHFS_FSCK_REPAIR 1
+
+#define BENCHFS_FSCK_DANGLING_ENTRY 1  /* an entry whose inode does not exist */
+#define BENCHFS_FSCK_NO_DIRECTORY 2    /* an entry below a directory that does not exist */
+#define BENCHFS_FSCK_MISPLACED_ENTRY 3 /* an entry on a server that others do not ask for it */
+#define BENCHFS_FSCK_WRONG_TYPE 4      /* an entry of another type than its inode */
+#define BENCHFS_FSCK_ORPHAN_INODE 5    /* an inode without an entry */
+#define BENCHFS_FSCK_WRONG_LINKS 6     /* an inode that counts more or fewer entries than it has */
+#define BENCHFS_FSCK_SECOND_ENTRY 7    /* a directory in more than one place */
+#define BENCHFS_FSCK_MISPLACED_INODE 8 /* an inode on a server that others do not ask for it; never corrected */
+#define BENCHFS_FSCK_ORPHAN_DATA 9     /* data of a file that does not exist */
+
+struct benchfs_fsck_finding {
+    int kind;            /* BENCHFS_FSCK_... */
+    int server;          /* where it was found */
+    int corrected;       /* 1: it is right now */
+    uint64_t inode;
+    uint64_t parent;     /* of an entry: the directory's inode; else 0 */
+    const char *word;    /* the kind, for programs: "dangling-entry" */
+    const char *name;    /* of an entry, else "" */
+    const char *text;    /* what is wrong, for people */
+    const char *outcome; /* with BENCHFS_FSCK_REPAIR what was done, or why nothing; else "" */
+};
+struct benchfs_fsck_result {
+    uint64_t inodes, entries; /* that were seen */
+    uint64_t data_files;      /* files with data, counted on each server that has some */
+    uint64_t findings;
+    uint64_t corrected;       /* of those */
+    uint64_t undecided;       /* in change whenever they were looked at: ask again later */
+};
+BENCHFS_API int benchfs_fsck(benchfs_t *fs, unsigned flags,
+                             void (*found)(const struct benchfs_fsck_finding *finding, void *argument),
+                             void *argument, struct benchfs_fsck_result *result);
 /* "cluster id, epoch": 16 hexadecimal digits of the id, lives as long as the session. */
 BENCHFS_API const char *benchfs_cluster_id(benchfs_t *fs);
 BENCHFS_API uint64_t benchfs_epoch(benchfs_t *fs);

@@ -123,6 +123,15 @@ class MetaStore {
   Status entries(InodeId parent, std::string_view after,
                  const std::function<bool(std::string_view name, Entry entry)>& visit) const;
 
+  // Of everything, as it is on the disk (what is not written yet is not seen), in the order of the
+  // keys, from the first one after the given one on (0: from the start), until `visit` returns
+  // false. Other threads may call them, too: in the hash table of the inodes an iterator first has
+  // to sort.
+  Status scan_entries(
+      InodeId parent, std::string_view after,
+      const std::function<bool(InodeId parent, std::string_view name, Entry entry)>& visit) const;
+  Status scan_inodes(InodeId after, const std::function<bool(const Inode& inode)>& visit) const;
+
   // ---- changes ----
   void put_entry(InodeId parent, std::string_view name, Entry entry);
   void remove_entry(InodeId parent, std::string_view name);

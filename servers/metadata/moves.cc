@@ -235,6 +235,7 @@ Task<Result<Tokens::Answer>> Moves::settle(MoveIntent& intent) {
 
 /// It is settled: the entry is free, and the others hear of it.
 void Moves::end(MoveIntent intent) {
+  ++changes_;
   if (intent.kind == Kind::rename) held_.erase({intent.from_parent, intent.from});
   if (!recorded(intent)) return;
   intent.state = State::ended;
@@ -243,6 +244,7 @@ void Moves::end(MoveIntent intent) {
 
 Task<Status> Moves::carry_out(MoveIntent intent) {
   const Gate::Pass pass = background_.enter();
+  ++changes_;
   auto settling = settle(intent);
   const Result<Answer> answer = co_await settling;
   if (!answer && recorded(intent)) {  // it stays held until that is known

@@ -66,6 +66,9 @@ class Moves {
   Task<Result<wire::PlaceEntry::Reply>> place(wire::PlaceEntry::Request request,
                                               std::string_view name);
 
+  /// Grows when a rename or link that is led from here begins and when it ends: who reads the same
+  /// count twice knows that no entry got another name in between.
+  std::uint64_t changes() const { return changes_; }
   /// Ends the tries. What is not finished stays recorded for the next start.
   Task<void> close();
   std::size_t waiting() const { return background_.inside(); }
@@ -109,6 +112,7 @@ class Moves {
   Options options_;
   std::map<Name, bool> held_;                  ///< true: changes places with another
   std::unordered_set<std::uint64_t> placing_;  ///< tokens
+  std::uint64_t changes_ = 0;
   Gate background_;
 };
 

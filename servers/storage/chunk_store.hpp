@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/server_config.hpp"
 #include "base/status.hpp"
@@ -126,6 +127,12 @@ class ChunkStore {
   /// allocated ahead of any write. Both are multiples of `block`. A few system calls.
   Result<std::uint64_t> unallocated(InodeId inode, std::uint64_t begin, std::uint64_t end,
                                     std::uint64_t block);
+  /// Files that have local files here, chunk_list.cc: at most `most` of them, in an order of its
+  /// own, from the first one after `after` on (0: from the start). Looks on the helper thread.
+  Task<Result<std::vector<InodeId>>> list(InodeId after, std::size_t most);
+  /// Bytes allocated by the local files of one; nothing if it has none. Those that somebody else
+  /// has put there are known from then on, and can be removed.
+  Result<std::optional<std::uint64_t>> stored(InodeId inode);
   /// What io_mode has come to: never automatic.
   IoMode mode() const { return mode_; }
   std::size_t open_files() const { return cache_.size(); }

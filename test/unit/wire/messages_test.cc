@@ -55,6 +55,8 @@ const std::vector<Row> kPublished = {
     {63, "try_lock", 40, 40, 0, false},
     {70, "server_status", 8, 80, 0, true},
     {71, "server_space", 8, 88, 0, true},
+    {72, "scan", 24, 24, 255, true},
+    {73, "repair", 32, 8, 255, true},
 };
 
 std::vector<Row> declared() {
@@ -177,6 +179,10 @@ TEST_SUITE("messages") {
     CHECK(offsetof(TryLock::Reply, pid) == 32);
     CHECK(offsetof(DirectoryEntry, name_bytes) == 12);
     CHECK(offsetof(ReadDirectory::Reply, more) == 8);
+    CHECK(offsetof(Scan::Request, exact) == 16);
+    CHECK(offsetof(Scan::Reply, more) == 16);
+    CHECK(offsetof(ScannedInode, nlink) == 20);
+    CHECK(offsetof(Repair::Request, links_before) == 28);
   }
 }
 
