@@ -16,6 +16,30 @@
 #include "placement/slot_map.hpp"
 
 namespace benchfs {
+namespace {
+
+Task<void> drop_at(Client* client, ServerIndex server, InodeId inode) {
+  const wire::DropData::Request request{inode, 0, 1, 0};
+  const auto dropped = co_await client->caller().call<wire::DropData>(server, request);
+  static_cast<void>(dropped);  // what is left then is found by a check (fsck.hpp)
+}
+
+/// The file is gone, for good. What came to servers after they had dropped its data goes, too: no
+/// one else will tell them.
+Task<void> drop_remains(Client* client, const OpenFile* file) {
+  const ServerIndex home = client->map().home(file->inode);
+  std::vector<Task<void>> dropping;
+  for (std::size_t i = 0; i < file->dirty_servers.size(); ++i) {
+    const auto server = static_cast<ServerIndex>(i);
+    if (file->dirty_servers[i] || server == home) {
+      dropping.push_back(drop_at(client, server, file->inode));
+    }
+  }
+  for (Task<void>& each : dropping) co_await each;
+}
+
+}  // namespace
+
 ServerIndex Client::server_of(const Walk& walk) const {
   return map().owner(entry_slot(walk.parent(), walk.name));
 }
@@ -91,7 +115,11 @@ OpenFile* Client::adopt(std::string path, InodeId inode, std::uint64_t chunk_byt
 Task<Outcome> Client::close(OpenFile* file) {
   Outcome outcome = co_await flush_size(file);
   // Unlinked while it was open: there is nobody left who could be told its size.
-  if (!outcome && outcome.error().code == Errc::not_found) outcome = 0;
+  if (!outcome && outcome.error().code == Errc::not_found) {
+    auto dropping = drop_remains(this, file);
+    co_await dropping;
+    outcome = 0;
+  }
   if (file->flock_mode != 0) {
     const Outcome given_back = co_await unlock(file, file->flock_token);
     if (outcome) outcome = given_back;

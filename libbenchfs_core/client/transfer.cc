@@ -117,7 +117,11 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
   }
   co_await gate_.drained();
   if (direction_ == Direction::write) client_.forget(file_.inode);
-  if (error_) co_return std::unexpected(*error_);
+  if (error_) {
+    // A part may have been written to a file that is gone: the close asks, and takes it back.
+    if (direction_ == Direction::write && error_->code == Errc::not_found) file_.size_dirty = true;
+    co_return std::unexpected(*error_);
+  }
   if (direction_ == Direction::write) {
     if (total > 0 && !size_told_) wrote(end);
     co_return static_cast<std::int64_t>(total);

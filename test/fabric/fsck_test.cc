@@ -329,6 +329,25 @@ TEST_SUITE("fsck") {
     check_clean(last);
   }
 
+  TEST_CASE("fsck: what is written to a file that was removed while it was open leaves nothing") {
+    Cluster cluster(kServers);
+    Session session(cluster), other(cluster);
+    const std::vector<unsigned char> data = pattern(300'000, 1);
+    for (const std::uint64_t bytes : {std::uint64_t{10}, std::uint64_t{data.size()}}) {
+      CAPTURE(bytes);
+      benchfs_file_t* file = session.open("/file", O_WRONLY | O_CREAT, 65536);
+      benchfs_file_t* second = other.open("/file", O_WRONLY);
+      REQUIRE(benchfs_unlink(other, "/file") == 0);
+      for (benchfs_file_t* each : {file, second}) {
+        const std::int64_t written = benchfs_pwrite(each, data.data(), bytes, 0);
+        CHECK((written == static_cast<std::int64_t>(bytes) || written == -ENOENT));
+      }
+      CHECK(benchfs_close(file) == 0);
+      CHECK(benchfs_close(second) == 0);
+      check_clean(session);
+    }
+  }
+
   TEST_CASE("fsck: what is not finished is not a fault, and is said to be undecided") {
     Cluster cluster(2);
     InodeId number = 0;
