@@ -253,6 +253,13 @@ void run_model(int servers, int sessions, std::uint64_t steps) {
     model.step();
   }
   model.compare_trees();
+  Session session(cluster);
+  struct benchfs_fsck_result result {};
+  const auto show = [](const struct benchfs_fsck_finding* finding, void*) {
+    FAIL_CHECK(finding->text);
+  };
+  CHECK(benchfs_fsck(session, 0, show, nullptr, &result) == 0);
+  CHECK(result.undecided == 0);
 }
 
 TEST_SUITE("model") {

@@ -99,12 +99,22 @@ def exactly_one(place, one, other):
     wait_until(f"one of {one} and {other}", settled, 20)
 
 
+def whole(place):
+    """Nothing is wrong, and soon nothing is unfinished."""
+    def clean():
+        done = place.benchfs("fsck", exit_code=None)
+        check(done.returncode in (0, 8), f"{done.stdout}{done.stderr}")
+        return done.returncode == 0
+    wait_until("fsck has seen all of it", clean, 20)
+
+
 def test_a_rename_that_a_server_died_of_is_completed_or_undone(place):
     for point in ("rename_recorded", "entry_placed", "move_finished"):
         number, servers = half_done(place, point, lambda i: ["mv", f"/f{i}", f"/d/g{i}"])
         exactly_one(place, f"/f{number}", f"/d/g{number}")
         left = names(place) + names(place, "/d")
         check(len(left) == 2 * NAMES + 2, f"{point}: {left}")
+        whole(place)
         # Nothing is held any more.
         place.benchfs("mv", "-T", "/d", "/d2")
         place.benchfs("rm", "-r", *["/" + name for name in names(place)])
@@ -116,6 +126,7 @@ def test_a_moved_directory_that_a_server_died_of_leaves_the_gate_open(place):
     for point in ("gate_passed", "entry_placed"):
         number, servers = half_done(place, point, lambda i: ["mv", f"/m{i}", f"/e/m{i}"])
         exactly_one(place, f"/m{number}", f"/e/m{number}")
+        whole(place)
         place.benchfs("mv", "/e", "/d")
         place.benchfs("rm", "-r", *["/" + name for name in names(place)])
         harness.kill_all(servers)
@@ -134,6 +145,7 @@ def test_a_link_that_a_server_died_of_is_counted_right(place):
             return all(entry["nlink"] == inodes.count(entry["inode"]) for entry in entries)
 
         wait_until(f"links are counted right after {point} of {number}", counted_right, 20)
+        whole(place)
         place.benchfs("rm", "-r", *["/" + name for name in names(place)])
         harness.kill_all(servers)
 
