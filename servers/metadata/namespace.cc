@@ -69,6 +69,14 @@ Status Namespace::check_parent(InodeId parent) const {
   return options_.room ? options_.room() : Status{};
 }
 
+/// Of an entry whose inode is not there. A renamed file may have been removed by its new name
+/// before the old one is gone: then to ask again.
+Error Namespace::missing(InodeId parent, std::string_view name, Entry entry, Error error) const {
+  const Status free = moves_.check_free(parent, name);
+  if (error.code == Errc::not_found && !free) return free.error();
+  return inconsistent(entry.inode, error);
+}
+
 // ---- entries ----
 
 Task<Result<wire::Lookup::Reply>> Namespace::lookup(InodeId parent, std::string_view name) {
@@ -83,7 +91,7 @@ Task<Result<wire::Lookup::Reply>> Namespace::lookup(InodeId parent, std::string_
       reply = wire::Lookup::Reply{entry->inode, entry->type, 0, {}};
       if (owns(entry->inode)) {
         const auto inode = store_.inode(entry->inode);
-        if (!inode) co_return std::unexpected(inconsistent(entry->inode, inode.error()));
+        if (!inode) co_return std::unexpected(missing(parent, name, *entry, inode.error()));
         reply->attributes = inode->attributes;
         reply->attributes_here = 1;
       }
@@ -120,7 +128,7 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
       BFS_CO_CHECK(written, co_await writing);
       co_return fail(Errc::exists);
     }
-    auto opening = open_existing(*entry, request.flags);
+    auto opening = open_existing(request.parent, name, *entry, request.flags);
     co_return co_await opening;
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
@@ -140,7 +148,8 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
   co_return wire::Open::Reply{inode.attributes, 1, 1};
 }
 
-Task<Result<wire::Open::Reply>> Namespace::open_existing(Entry entry, std::uint32_t flags) {
+Task<Result<wire::Open::Reply>> Namespace::open_existing(InodeId parent, std::string_view name,
+                                                         Entry entry, std::uint32_t flags) {
   if (S_ISDIR(entry.type)) co_return fail(Errc::is_directory);
   if (S_ISLNK(entry.type)) co_return fail(Errc::loop);
   wire::Open::Reply reply{};
@@ -154,7 +163,7 @@ Task<Result<wire::Open::Reply>> Namespace::open_existing(Entry entry, std::uint3
     co_return reply;
   }
   const auto inode = store_.inode(entry.inode);
-  if (!inode) co_return std::unexpected(inconsistent(entry.inode, inode.error()));
+  if (!inode) co_return std::unexpected(missing(parent, name, entry, inode.error()));
   reply.attributes = inode->attributes;
   auto writing = store_.committed();
   BFS_CO_CHECK(written, co_await writing);
