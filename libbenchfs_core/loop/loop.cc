@@ -146,7 +146,7 @@ void Loop::take_up() {
 void Loop::sleep(std::int64_t now) {
   const int timeout_ms = arm();
   if (timeout_ms == 0) {
-    // A source that can only be polled, for now: who it waits for may want this core.
+    // A source cannot wait just now and has to be polled: who it waits for may want this core.
     sched_yield();
     run_timers(now_ns());
     return;

@@ -1,6 +1,4 @@
 // The end of a file, given to those who append to it, one after the other.
-#include <sys/stat.h>
-
 #include "base/clock.hpp"
 #include "metadata/namespace.hpp"
 
@@ -14,16 +12,13 @@ Task<Result<wire::Append::Reply>> Namespace::append_to(wire::Append::Request req
     BFS_CO_CHECK(over, co_await waiting);
   }
   // From here to committed() nothing suspends.
-  auto inode = store_.inode(request.inode);
-  if (!inode) co_return std::unexpected(inode.error());
-  wire::Attributes& attributes = inode->attributes;
-  if (S_ISDIR(attributes.mode)) co_return fail(Errc::is_directory);
-  if (!S_ISREG(attributes.mode)) co_return fail(Errc::invalid);
+  BFS_CO_TRY(inode, regular_file(request.inode));
+  wire::Attributes& attributes = inode.attributes;
   if (request.bytes > kFileBytesMax - attributes.size) co_return fail(Errc::too_big);
   const wire::Append::Reply reply{attributes.size};
   attributes.size += request.bytes;
   attributes.mtime_ns = attributes.ctime_ns = wall_ns();
-  store_.update_inode(*inode);
+  store_.update_inode(inode);
   auto writing = store_.committed();
   BFS_CO_CHECK(written, co_await writing);
   co_return reply;

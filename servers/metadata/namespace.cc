@@ -69,6 +69,14 @@ Status Namespace::check_parent(InodeId parent) const {
   return options_.room ? options_.room() : Status{};
 }
 
+/// Of an entry whose inode is not there. A renamed file may have been removed by its new name
+/// before the old one is gone: then to ask again.
+Error Namespace::missing(InodeId parent, std::string_view name, Entry entry, Error error) const {
+  const Status free = moves_.check_free(parent, name);
+  if (error.code == Errc::not_found && !free) return free.error();
+  return inconsistent(entry.inode, error);
+}
+
 // ---- entries ----
 
 Task<Result<wire::Lookup::Reply>> Namespace::lookup(InodeId parent, std::string_view name) {
@@ -83,7 +91,7 @@ Task<Result<wire::Lookup::Reply>> Namespace::lookup(InodeId parent, std::string_
       reply = wire::Lookup::Reply{entry->inode, entry->type, 0, {}};
       if (owns(entry->inode)) {
         const auto inode = store_.inode(entry->inode);
-        if (!inode) co_return std::unexpected(inconsistent(entry->inode, inode.error()));
+        if (!inode) co_return std::unexpected(missing(parent, name, *entry, inode.error()));
         reply->attributes = inode->attributes;
         reply->attributes_here = 1;
       }
@@ -120,7 +128,7 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
       BFS_CO_CHECK(written, co_await writing);
       co_return fail(Errc::exists);
     }
-    auto opening = open_existing(*entry, request.flags);
+    auto opening = open_existing(request.parent, name, *entry, request.flags);
     co_return co_await opening;
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
@@ -140,7 +148,8 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
   co_return wire::Open::Reply{inode.attributes, 1, 1};
 }
 
-Task<Result<wire::Open::Reply>> Namespace::open_existing(Entry entry, std::uint32_t flags) {
+Task<Result<wire::Open::Reply>> Namespace::open_existing(InodeId parent, std::string_view name,
+                                                         Entry entry, std::uint32_t flags) {
   if (S_ISDIR(entry.type)) co_return fail(Errc::is_directory);
   if (S_ISLNK(entry.type)) co_return fail(Errc::loop);
   wire::Open::Reply reply{};
@@ -154,7 +163,7 @@ Task<Result<wire::Open::Reply>> Namespace::open_existing(Entry entry, std::uint3
     co_return reply;
   }
   const auto inode = store_.inode(entry.inode);
-  if (!inode) co_return std::unexpected(inconsistent(entry.inode, inode.error()));
+  if (!inode) co_return std::unexpected(missing(parent, name, entry, inode.error()));
   reply.attributes = inode->attributes;
   auto writing = store_.committed();
   BFS_CO_CHECK(written, co_await writing);
@@ -239,6 +248,13 @@ void Namespace::end_truncation(InodeId inode) {
   truncations_.erase(found);
 }
 
+Result<Inode> Namespace::regular_file(InodeId number) const {
+  BFS_TRY(inode, store_.inode(number));
+  if (S_ISDIR(inode.attributes.mode)) return fail(Errc::is_directory);
+  if (!S_ISREG(inode.attributes.mode)) return fail(Errc::invalid);
+  return inode;
+}
+
 Task<Result<wire::SetSize::Reply>> Namespace::set_size(wire::SetSize::Request request) {
   using Message = wire::SetSize;
   if (request.operation < Message::kMerge || request.operation > Message::kTruncate) {
@@ -255,18 +271,15 @@ Task<Result<wire::SetSize::Reply>> Namespace::set_size(wire::SetSize::Request re
     auto waiting = truncation_over(request.inode);
     BFS_CO_CHECK(over, co_await waiting);
   }
-  auto inode = store_.inode(request.inode);
-  if (!inode) co_return std::unexpected(inode.error());
-  wire::Attributes& attributes = inode->attributes;
-  if (S_ISDIR(attributes.mode)) co_return fail(Errc::is_directory);
-  if (!S_ISREG(attributes.mode)) co_return fail(Errc::invalid);
+  BFS_CO_TRY(inode, regular_file(request.inode));
+  wire::Attributes& attributes = inode.attributes;
   // A merge tells of a write, which marks the times whatever the size (POSIX write()); an extend
   // that does not lengthen the file changes nothing.
   const bool grows = request.size > attributes.size;
   if (grows || request.operation == Message::kMerge) {
     attributes.size = std::max(attributes.size, request.size);
     attributes.mtime_ns = attributes.ctime_ns = wall_ns();
-    store_.update_inode(*inode);
+    store_.update_inode(inode);
   }
   auto writing = store_.committed();
   BFS_CO_CHECK(written, co_await writing);
@@ -278,17 +291,14 @@ Task<Result<wire::Attributes>> Namespace::truncate(InodeId number, std::uint64_t
     auto waiting = truncation_over(number);
     BFS_CO_CHECK(over, co_await waiting);
   }
-  auto inode = store_.inode(number);
-  if (!inode) co_return std::unexpected(inode.error());
-  if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::is_directory);
-  if (!S_ISREG(inode->attributes.mode)) co_return fail(Errc::invalid);
-  inode->attributes.size = size;
-  inode->attributes.mtime_ns = inode->attributes.ctime_ns = wall_ns();
-  store_.update_inode(*inode);
+  BFS_CO_TRY(inode, regular_file(number));
+  inode.attributes.size = size;
+  inode.attributes.mtime_ns = inode.attributes.ctime_ns = wall_ns();
+  store_.update_inode(inode);
   // Also when the file becomes longer: a writer may have data there of which the size is not merged
   // yet.
   const DropIntent intent =
-      store_.add_drop({.inode = number, .size = size, .remove = false, .spread = inode->spread});
+      store_.add_drop({.inode = number, .size = size, .remove = false, .spread = inode.spread});
   const auto truncation = std::make_shared<Truncation>();
   truncation->unfinished = 1;
   truncations_[number] = truncation;
@@ -307,7 +317,7 @@ Task<Result<wire::Attributes>> Namespace::truncate(InodeId number, std::uint64_t
     const Status finished = co_await finishing;
     end_truncation(number);
     if (!finished) co_return std::unexpected(finished.error());
-    co_return inode->attributes;
+    co_return inode.attributes;
   }
   truncation->stuck = true;
   truncation->error = dropped.error();

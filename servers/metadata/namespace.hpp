@@ -118,8 +118,12 @@ class Namespace {
   Result<Page> list(wire::ReadDirectory::Request request, std::string_view after) const;
   Status check_entry(InodeId parent, std::string_view name) const;
   Status check_parent(InodeId parent) const;
+  /// not_found, is_directory; invalid: a symbolic link.
+  Result<Inode> regular_file(InodeId number) const;
   bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
-  Task<Result<wire::Open::Reply>> open_existing(Entry entry, std::uint32_t flags);
+  Error missing(InodeId parent, std::string_view name, Entry entry, Error error) const;
+  Task<Result<wire::Open::Reply>> open_existing(InodeId parent, std::string_view name, Entry entry,
+                                                std::uint32_t flags);
   /// Waits for a change of the truncate that is under way, if one is; its error if it is stuck.
   Task<Status> truncation_over(InodeId inode);
   Task<Result<wire::Attributes>> truncate(InodeId inode, std::uint64_t size);

@@ -46,7 +46,9 @@ Result<Namespace::Page> Namespace::list(wire::ReadDirectory::Request request,
         if (here) {
           const auto inode = store_.inode(entry.inode);
           if (!inode) {
-            read = std::unexpected(inconsistent(entry.inode, inode.error()));
+            const Error error = missing(request.parent, name, entry, inode.error());
+            if (error.code == Errc::being_removed) return true;  // as good as gone
+            read = std::unexpected(error);
             return false;
           }
           attributes = inode->attributes;

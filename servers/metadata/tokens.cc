@@ -30,7 +30,7 @@ void Tokens::forget(std::uint64_t token) {
     forgotten_.pop_front();
   }
   Answer& answer = answers_[token];
-  if (answer.outcome == wire::PlaceEntry::kPlaced) store_.remove_applied(token);
+  store_.remove_applied(token);  // again, if that was not written the last time
   if (answer.outcome == wire::PlaceEntry::kRefused && answer.reason == Errc::canceled) return;
   answer = {wire::PlaceEntry::kRefused, {}, Errc::canceled};
   forgotten_.push_back({token, now});

@@ -100,6 +100,21 @@ TEST_SUITE("moves") {
     CHECK(store->moves()->empty());
   }
 
+  TEST_CASE_FIXTURE(MovesFixture, "moves: removed by its new name before the old one is gone") {
+    move_peers.failures = 1000;
+    CHECK(code(rename(here, there)) == Errc::unreachable);
+    CHECK(run(links->drop(file, 5)).has_value());
+    CHECK(code(run(names->lookup(parent, here))) == Errc::being_removed);
+    CHECK(code(open_file(here, 0)) == Errc::being_removed);
+    const auto page = run(names->read_directory(
+        {parent, wire::kDirectoryPageMax, wire::ReadDirectory::kAttributes}, ""));
+    REQUIRE(page.has_value());
+    CHECK(page->reply.entries == 0);
+    move_peers.failures = 0;
+    drain();
+    CHECK(code(run(names->lookup(parent, here))) == Errc::not_found);
+  }
+
   TEST_CASE_FIXTURE(MovesFixture,
                     "moves: a link that is not decided counts, and is taken back if refused") {
     move_peers.failures = 1000;
