@@ -153,12 +153,7 @@ std::uint64_t benchfs_epoch(benchfs_t* fs) {
 int benchfs_sync_all(benchfs_t* fs) {
   return guarded([&]() -> int {
     Client& client = client_of(fs);
-    const auto outcome = [&] {
-      const Client::Lock lock(client);
-      return client.run(client.sync_all());
-    }();
-    if (!outcome) return static_cast<int>(set_error(client, "sync", "", outcome.error()));
-    return 0;
+    return static_cast<int>(run(client, "sync", "", [&] { return client.sync_all(); }));
   });
 }
 
@@ -180,10 +175,8 @@ int benchfs_server_status(benchfs_t* fs, int server, struct benchfs_server_statu
     copy(status->address, sizeof(status->address),
          fmt::format("{}:{}", record.bootstrap_host, record.bootstrap_port));
     status->pid = record.pid;
-    const auto answer = [&] {
-      const Client::Lock lock(client);
-      return client.run(client.server_status(static_cast<ServerIndex>(server)));
-    }();
+    const auto answer =
+        result_of(client, [&] { return client.server_status(static_cast<ServerIndex>(server)); });
     if (!answer) return static_cast<int>(set_error(client, "status", "", answer.error()));
     status->epoch = answer->epoch;
     status->uptime_ms = answer->uptime_ms;

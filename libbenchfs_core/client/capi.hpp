@@ -77,14 +77,17 @@ int start(std::unique_ptr<Request> request, Make make, benchfs_request_t** out) 
 /// Takes the result of a request that is done, under the lock; frees it; sets the error text.
 std::int64_t finish(Request* request);
 
-/// Runs `make()` to its end.
+/// Runs `make()` to its end: its result.
+template <class Make>
+auto result_of(Client& client, Make make) {
+  const Client::Lock lock(client);
+  return client.run(make());
+}
+
+/// The same, as a call gives it.
 template <class Make>
 std::int64_t run(Client& client, const char* operation, std::string_view path, Make make) {
-  Outcome outcome = 0;
-  {
-    const Client::Lock lock(client);
-    outcome = client.run(make());
-  }
+  const Outcome outcome = result_of(client, make);
   if (!outcome) return set_error(client, operation, path, outcome.error());
   return *outcome;
 }

@@ -46,10 +46,7 @@ int benchfs_fsck(benchfs_t* fs, unsigned flags,
     }
     Client& client = client_of(fs);
     Fsck fsck(client, (flags & BENCHFS_FSCK_REPAIR) != 0);
-    const auto report = [&] {
-      const Client::Lock lock(client);
-      return client.run(fsck.run());
-    }();
+    const auto report = result_of(client, [&] { return fsck.run(); });
     if (!report) return static_cast<int>(set_error(client, "fsck", "", report.error()));
     const auto& findings = report->findings;
     const auto corrected = std::count_if(findings.begin(), findings.end(),

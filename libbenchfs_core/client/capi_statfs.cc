@@ -22,10 +22,8 @@ int benchfs_server_statfs(benchfs_t* fs, int server, struct benchfs_statfs* spac
       return set_error(EINVAL,
                        fmt::format("statfs: no server {} (there are {})", server, servers.size()));
     }
-    const auto answer = [&] {
-      const Client::Lock lock(client);
-      return client.run(client.server_space(static_cast<ServerIndex>(server)));
-    }();
+    const auto answer =
+        result_of(client, [&] { return client.server_space(static_cast<ServerIndex>(server)); });
     if (!answer) return static_cast<int>(set_error(client, "statfs", "", answer.error()));
     const SpaceOfServer one{servers[static_cast<std::size_t>(server)].host_id, *answer};
     *space = sum_of({&one, 1});

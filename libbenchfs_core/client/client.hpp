@@ -118,6 +118,8 @@ class Client {
   Task<Outcome> read_directory(OpenDirectory* directory, ListedEntry* entry);
   void close_directory(OpenDirectory* directory);
   Task<Result<wire::Attributes>> attributes(InodeId inode);
+  /// All data of a file that is gone, at one server.
+  Task<Status> drop_data(ServerIndex server, InodeId inode);
   /// operation: of wire::SetSize. Pending sizes of this session's open files are merged before, or
   /// dropped with a truncate.
   Task<Outcome> set_size(InodeId inode, std::uint64_t size, std::uint32_t operation);

@@ -258,19 +258,19 @@ Task<Status> Fsck::check_data() {
       const SeenInode seen = data_[i];
       if (inodes[i] && S_ISREG(inodes[i]->mode)) continue;
       auto looking = scanner_.data_of(seen.server, seen.inode);
-      BFS_CO_TRY(bytes, co_await looking);
-      if (!bytes) continue;
+      BFS_CO_TRY(data, co_await looking);
+      if (!data) continue;
       if (intents.has(seen.inode)) {
         open.push_back(seen);
         continue;
       }
       FsckFinding finding{
           .kind = BENCHFS_FSCK_ORPHAN_DATA, .server = seen.server, .inode = seen.inode};
-      finding.text = fmt::format("{} bytes of data of inode {}, which {}", *bytes, seen.inode,
+      finding.text = fmt::format("{} bytes of data of inode {}, which {}", data->bytes, seen.inode,
                                  inodes[i] ? "is not a file" : "does not exist");
       Status mended;
       if (repair_) {
-        auto dropping = scanner_.drop_data(seen.server, seen.inode);
+        auto dropping = client_.drop_data(seen.server, seen.inode);
         mended = co_await dropping;
       }
       report(std::move(finding), "removed", mended);

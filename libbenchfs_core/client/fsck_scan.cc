@@ -179,42 +179,33 @@ Task<Result<Scanner::Page>> Scanner::look(ServerIndex server, std::uint32_t kind
   co_return std::move(got);
 }
 
+template <class Record>
+Task<Result<std::optional<Record>>> Scanner::one(ServerIndex server, std::uint32_t kind,
+                                                 InodeId inode, std::string name) {
+  auto looking = look(server, kind, inode, std::move(name));
+  BFS_CO_TRY(got, co_await looking);
+  std::optional<Record> found;
+  if (!got.records.empty()) found = read<Record>(got.records);
+  co_return found;
+}
+
 Task<Result<std::optional<wire::ScannedEntry>>> Scanner::entry(ServerIndex server, InodeId parent,
                                                                std::string name) {
-  auto looking = look(server, Message::kEntries, parent, std::move(name));
-  BFS_CO_TRY(got, co_await looking);
-  std::optional<wire::ScannedEntry> found;
-  if (!got.records.empty()) found = read<wire::ScannedEntry>(got.records);
-  co_return found;
+  return one<wire::ScannedEntry>(server, Message::kEntries, parent, std::move(name));
 }
 
 Task<Result<std::optional<wire::ScannedInode>>> Scanner::inode(ServerIndex server, InodeId inode) {
-  auto looking = look(server, Message::kInodes, inode, {});
-  BFS_CO_TRY(got, co_await looking);
-  std::optional<wire::ScannedInode> found;
-  if (!got.records.empty()) found = read<wire::ScannedInode>(got.records);
-  co_return found;
+  return one<wire::ScannedInode>(server, Message::kInodes, inode, {});
 }
 
-Task<Result<std::optional<std::uint64_t>>> Scanner::data_of(ServerIndex server, InodeId inode) {
-  auto looking = look(server, Message::kData, inode, {});
-  BFS_CO_TRY(got, co_await looking);
-  std::optional<std::uint64_t> found;
-  if (!got.records.empty()) found = read<wire::ScannedData>(got.records).bytes;
-  co_return found;
+Task<Result<std::optional<wire::ScannedData>>> Scanner::data_of(ServerIndex server, InodeId inode) {
+  return one<wire::ScannedData>(server, Message::kData, inode, {});
 }
 
 // ---- repairs ----
 
 Task<Status> Scanner::repair(ServerIndex server, wire::Repair::Request request, std::string name) {
   const auto answer = co_await client_.caller().call<wire::Repair>(server, request, bytes_of(name));
-  if (!answer) co_return std::unexpected(answer.error());
-  co_return Status{};
-}
-
-Task<Status> Scanner::drop_data(ServerIndex server, InodeId inode) {
-  const wire::DropData::Request request{inode, 0, 1, 0};
-  const auto answer = co_await client_.caller().call<wire::DropData>(server, request);
   if (!answer) co_return std::unexpected(answer.error());
   co_return Status{};
 }

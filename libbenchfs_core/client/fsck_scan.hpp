@@ -42,11 +42,9 @@ class Scanner {
   Task<Result<std::optional<wire::ScannedInode>>> inode(InodeId inode) {
     return this->inode(client_.map().home(inode), inode);
   }
-  /// Bytes allocated.
-  Task<Result<std::optional<std::uint64_t>>> data_of(ServerIndex server, InodeId inode);
+  Task<Result<std::optional<wire::ScannedData>>> data_of(ServerIndex server, InodeId inode);
 
   Task<Status> repair(ServerIndex server, wire::Repair::Request request, std::string name);
-  Task<Status> drop_data(ServerIndex server, InodeId inode);
 
  private:
   using Visit = std::function<void(ServerIndex server, std::span<const std::byte> record)>;
@@ -59,6 +57,9 @@ class Scanner {
   Task<Status> pages(ServerIndex server, std::uint32_t kind, const Visit* visit);
   Task<Result<Page>> page(ServerIndex server, wire::Scan::Request request, std::string name,
                           std::uint32_t bytes);
+  template <class Record>
+  Task<Result<std::optional<Record>>> one(ServerIndex server, std::uint32_t kind, InodeId inode,
+                                          std::string name);
   Task<Result<Page>> look(ServerIndex server, std::uint32_t kind, InodeId inode, std::string name);
 
   Client& client_;

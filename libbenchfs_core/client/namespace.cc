@@ -18,24 +18,21 @@
 namespace benchfs {
 namespace {
 
-Task<void> drop_at(Client* client, ServerIndex server, InodeId inode) {
-  const wire::DropData::Request request{inode, 0, 1, 0};
-  const auto dropped = co_await client->caller().call<wire::DropData>(server, request);
-  static_cast<void>(dropped);  // what is left then is found by a check (fsck.hpp)
-}
-
 /// The file is gone, for good. What came to servers after they had dropped its data goes, too: no
 /// one else will tell them.
 Task<void> drop_remains(Client* client, const OpenFile* file) {
   const ServerIndex home = client->map().home(file->inode);
-  std::vector<Task<void>> dropping;
+  std::vector<Task<Status>> dropping;
   for (std::size_t i = 0; i < file->dirty_servers.size(); ++i) {
     const auto server = static_cast<ServerIndex>(i);
     if (file->dirty_servers[i] || server == home) {
-      dropping.push_back(drop_at(client, server, file->inode));
+      dropping.push_back(client->drop_data(server, file->inode));
     }
   }
-  for (Task<void>& each : dropping) co_await each;
+  for (Task<Status>& each : dropping) {
+    const Status dropped = co_await each;
+    static_cast<void>(dropped);  // what is left then is found by a check (fsck.hpp)
+  }
 }
 
 }  // namespace
@@ -110,6 +107,13 @@ OpenFile* Client::adopt(std::string path, InodeId inode, std::uint64_t chunk_byt
   files_.emplace(inode, file);
   ++open_files_;
   return file;
+}
+
+Task<Status> Client::drop_data(ServerIndex server, InodeId inode) {
+  const wire::DropData::Request request{inode, 0, 1, 0};
+  const auto answer = co_await caller_->call<wire::DropData>(server, request);
+  if (!answer) co_return std::unexpected(answer.error());
+  co_return Status{};
 }
 
 Task<Outcome> Client::close(OpenFile* file) {

@@ -54,7 +54,7 @@ void DropQueue::carry_out_later(DropIntent intent, std::function<void()> done) {
 
 Task<void> DropQueue::retry(DropIntent intent, std::function<void()> done) {
   const Gate::Pass pass = background_.enter();
-  std::int64_t pause_ns = options_.retry_min_ns;
+  RetryPauses pauses(loop_, background_, options_.retry_min_ns, options_.retry_max_ns);
   for (bool said = false; !background_.closed();) {
     auto permit = permits_.acquire();
     co_await permit;
@@ -72,9 +72,8 @@ Task<void> DropQueue::retry(DropIntent intent, std::function<void()> done) {
                to_text(dropped.error().code));
       said = true;
     }
-    auto pausing = pause_unless_closed(loop_, background_, pause_ns);
+    auto pausing = pauses.next();
     co_await pausing;
-    pause_ns = std::min(pause_ns * 2, options_.retry_max_ns);
   }
 }
 

@@ -107,7 +107,7 @@ Task<void> Links::tell(MoveIntent intent, std::shared_ptr<Event> asked) {
   if (background_.closed()) co_return;
   const Gate::Pass pass = background_.enter();
   const ServerIndex home = map_.home(intent.entry.inode);
-  std::int64_t pause_ns = options_.retry_min_ns;
+  RetryPauses pauses(loop_, background_, options_.retry_min_ns, options_.retry_max_ns);
   for (bool said = false; !background_.closed();) {
     Status told;
     if (intent.state == MoveIntent::State::begun) {
@@ -137,9 +137,8 @@ Task<void> Links::tell(MoveIntent intent, std::shared_ptr<Event> asked) {
           intent.entry.inode, home, to_text(told.error().code));
       said = true;
     }
-    auto pausing = pause_unless_closed(loop_, background_, pause_ns);
+    auto pausing = pauses.next();
     co_await pausing;
-    pause_ns = std::min(pause_ns * 2, options_.retry_max_ns);
   }
 }
 

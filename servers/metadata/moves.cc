@@ -266,8 +266,8 @@ Task<Status> Moves::carry_out(MoveIntent intent) {
 Task<void> Moves::carry_on(MoveIntent intent) {
   if (background_.closed()) co_return;
   const Gate::Pass pass = background_.enter();
-  std::int64_t pause_ns = options_.retry_min_ns;
-  for (; !background_.closed(); pause_ns = std::min(pause_ns * 2, options_.retry_max_ns)) {
+  RetryPauses pauses(loop_, background_, options_.retry_min_ns, options_.retry_max_ns);
+  while (!background_.closed()) {
     auto settling = settle(intent);
     const Result<Answer> answer = co_await settling;
     if (answer) {
@@ -276,7 +276,7 @@ Task<void> Moves::carry_on(MoveIntent intent) {
       end(std::move(intent));
       co_return;
     }
-    auto pausing = pause_unless_closed(loop_, background_, pause_ns);
+    auto pausing = pauses.next();
     co_await pausing;
   }
 }
@@ -304,15 +304,15 @@ Task<Status> Moves::tell(const MoveIntent& intent) {
 Task<void> Moves::tell_all(MoveIntent intent) {
   if (background_.closed()) co_return;
   const Gate::Pass pass = background_.enter();
-  std::int64_t pause_ns = options_.retry_min_ns;
-  for (; !background_.closed(); pause_ns = std::min(pause_ns * 2, options_.retry_max_ns)) {
+  RetryPauses pauses(loop_, background_, options_.retry_min_ns, options_.retry_max_ns);
+  while (!background_.closed()) {
     auto telling = tell(intent);
     const Status told = co_await telling;
     if (told) {
       store_.remove_move(intent.token);
       co_return;
     }
-    auto pausing = pause_unless_closed(loop_, background_, pause_ns);
+    auto pausing = pauses.next();
     co_await pausing;
   }
 }

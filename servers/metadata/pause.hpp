@@ -20,4 +20,22 @@ inline Task<void> pause_unless_closed(Loop& loop, const Gate& gate, std::int64_t
   }
 }
 
+/// Pauses between tries, each twice as long as the one before, up to a longest.
+class RetryPauses {
+ public:
+  RetryPauses(Loop& loop, const Gate& gate, std::int64_t first_ns, std::int64_t longest_ns)
+      : loop_(loop), gate_(gate), next_ns_(first_ns), longest_ns_(longest_ns) {}
+  Task<void> next() {
+    const std::int64_t ns = next_ns_;
+    next_ns_ = std::min(next_ns_ * 2, longest_ns_);
+    return pause_unless_closed(loop_, gate_, ns);
+  }
+
+ private:
+  Loop& loop_;
+  const Gate& gate_;
+  std::int64_t next_ns_;
+  std::int64_t longest_ns_;
+};
+
 }  // namespace benchfs

@@ -231,7 +231,7 @@ Task<void> Removals::tell_all(RemovalIntent intent) {
   const Gate::Pass pass = background_.enter();
   const std::uint32_t operation =
       intent.state == State::removed ? Message::kRemoved : Message::kRelease;
-  std::int64_t pause_ns = options_.retry_min_ns;
+  RetryPauses pauses(loop_, background_, options_.retry_min_ns, options_.retry_max_ns);
   for (bool said = false; !background_.closed();) {
     auto telling = mark_elsewhere(intent.inode, intent.token, operation);
     const Status told = co_await telling;
@@ -247,9 +247,8 @@ Task<void> Removals::tell_all(RemovalIntent intent) {
           intent.inode, told.error().server, to_text(told.error().code));
       said = true;
     }
-    auto pausing = pause_unless_closed(loop_, background_, pause_ns);
+    auto pausing = pauses.next();
     co_await pausing;
-    pause_ns = std::min(pause_ns * 2, options_.retry_max_ns);
   }
 }
 
