@@ -181,11 +181,18 @@ void Server::start_services() {
   moves_ = std::make_unique<Moves>(
       loop, *meta_, *removals_, *links_, *tokens_, *move_gate_, map, *peer_moves_,
       Moves::Options{.self = index_, .room = [this] { return space_->room_for_entries(); }});
+  peer_quotas_ = std::make_unique<PeerQuotas>(*caller_, map, index_);
+  quota_shares_ = std::make_unique<QuotaShares>(loop, *meta_, *chunks_, *space_, *offload_,
+                                                *peer_quotas_, index_);
+  quota_authority_ = std::make_unique<QuotaAuthority>(*meta_, map, *peer_quotas_,
+                                                      QuotaAuthority::Options{.self = index_});
+  peer_quotas_->set_local(quota_authority_.get(), quota_shares_.get());
   names_ = std::make_unique<Namespace>(
       *meta_, *drops_, *removals_, *links_, *moves_, map,
       Namespace::Options{.self = index_,
                          .default_chunk_bytes = config_.chunk_bytes,
                          .room = [this] { return space_->room_for_entries(); },
+                         .quotas = quota_shares_.get(),
                          .groups = groups_of_process()});
   sizes_ = std::make_unique<NamespaceSizes>(*names_);
   data_service_ = std::make_unique<DataService>(
@@ -193,8 +200,10 @@ void Server::start_services() {
       DataService::Options{.self = index_,
                            .rpc_bytes_max = config_.rpc_bytes_max,
                            .space = space_.get(),
+                           .quotas = quota_shares_.get(),
                            .sizes = sizes_.get()});
-  hole_service_ = std::make_unique<HoleService>(loop, *chunks_, *space_, map, index_);
+  hole_service_ =
+      std::make_unique<HoleService>(loop, *chunks_, *space_, quota_shares_.get(), map, index_);
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
   moves_service_ = std::make_unique<MovesService>(*moves_, *links_, *tokens_, *move_gate_, *meta_);
   xattr_service_ = std::make_unique<XattrService>(Xattrs(*meta_, map, index_));
@@ -202,6 +211,7 @@ void Server::start_services() {
   admin_service_ =
       std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, *space_, local_service_.get());
   lock_service_ = std::make_unique<LockService>(loop, map, index_);
+  quota_service_ = std::make_unique<QuotaService>(*quota_authority_, *quota_shares_);
   check_service_ = std::make_unique<CheckService>(*meta_, *chunks_, *moves_, *removals_, *offload_,
                                                   map, CheckService::Options{.self = index_});
   data_service_->add_to(*dispatcher_);
@@ -211,6 +221,7 @@ void Server::start_services() {
   xattr_service_->add_to(*dispatcher_);
   admin_service_->add_to(*dispatcher_);
   lock_service_->add_to(*dispatcher_);
+  quota_service_->add_to(*dispatcher_);
   check_service_->add_to(*dispatcher_);
 }
 
@@ -237,6 +248,7 @@ Task<std::expected<void, std::string>> Server::serve(const std::function<void()>
     cluster_ = std::make_unique<ClusterInfo>(std::move(*formed));
     start_services();
     Status begun = caller_->open();
+    if (begun) begun = quota_authority_->start();
     if (begun) begun = co_await names_->start({geteuid(), getegid()});
     if (begun) {
       dispatcher_->activate(cluster_->cluster_id, cluster_->epoch);

@@ -29,7 +29,9 @@
 #include "net/service.hpp"
 #include "peer_drops.hpp"
 #include "peer_moves.hpp"
+#include "peer_quotas.hpp"
 #include "peer_removals.hpp"
+#include "quota/service.hpp"
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/data_service.hpp"
@@ -98,8 +100,11 @@ class Server {
   std::unique_ptr<MoveGate> move_gate_;
   std::unique_ptr<Links> links_;
   std::unique_ptr<Moves> moves_;
-  std::unique_ptr<Namespace> names_;
   std::unique_ptr<Space> space_;
+  std::unique_ptr<PeerQuotas> peer_quotas_;
+  std::unique_ptr<QuotaShares> quota_shares_;
+  std::unique_ptr<QuotaAuthority> quota_authority_;
+  std::unique_ptr<Namespace> names_;
   std::unique_ptr<NamespaceSizes> sizes_;
   std::unique_ptr<DataService> data_service_;
   std::unique_ptr<HoleService> hole_service_;
@@ -109,6 +114,7 @@ class Server {
   std::unique_ptr<LocalService> local_service_;  ///< null: not offered
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<LockService> lock_service_;
+  std::unique_ptr<QuotaService> quota_service_;
   std::unique_ptr<CheckService> check_service_;
 };
 

@@ -57,6 +57,7 @@ Command make_truncate(CLI::App& benchfs);
 Command make_setfattr(CLI::App& benchfs);
 Command make_getfattr(CLI::App& benchfs);
 Command make_fsck(CLI::App& benchfs);
+Command make_quota(CLI::App& benchfs);
 
 /// A word of the command line of `find` as its parser takes it.
 std::string find_word(const std::string& word);

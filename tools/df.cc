@@ -1,5 +1,5 @@
-// `benchfs df`: the space of every server, and of all together. A dead server does not hide the
-// others, but then there is no sum.
+// `benchfs df`: the space of every server, and of all together; or what there is below paths. A
+// dead server does not hide the others, but then there is no sum.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,6 +31,32 @@ std::string json_numbers(const Space& space) {
       "\"stored_bytes\": {}, \"files\": {}, \"free_files\": {}",
       space.block_bytes, space.total_bytes, space.free_bytes, space.available_bytes,
       space.stored_bytes, space.files, space.free_files);
+}
+
+/// Of paths: of their quotas, or of everything.
+int report_paths(Files& files, const SpaceOptions& options, const std::vector<std::string>& words) {
+  std::vector<Row> rows{{"path", "size", "stored", "available", "use", "files", "free"}};
+  std::vector<std::string> objects;
+  const auto size = [&](std::uint64_t bytes) {
+    return options.human ? format_bytes(bytes) : std::to_string(bytes);
+  };
+  for (const std::string& word : words) {
+    const std::string path = path_of(word);
+    Space space{};
+    const int error = benchfs_path_statfs(files, path.c_str(), &space);
+    if (error != 0) {
+      files.complain(path, error);
+      continue;
+    }
+    rows.push_back({shown(path), size(space.total_bytes), size(space.stored_bytes),
+                    size(space.available_bytes), percent(space), std::to_string(space.files),
+                    std::to_string(space.free_files)});
+    objects.push_back(
+        fmt::format("  {{\"path\": {}, {}}}", json_string(path), json_numbers(space)));
+  }
+  put_out(options.json ? fmt::format("{{\"paths\": [\n{}\n]}}\n", fmt::join(objects, ",\n"))
+                       : aligned(rows, 1));
+  return files.status();
 }
 
 class SpaceReport {
@@ -104,6 +130,9 @@ Command make_df(CLI::App& benchfs) {
   auto options = std::make_shared<SpaceOptions>();
   auto words = std::make_shared<std::vector<std::string>>();
   CLI::App* app = benchfs.add_subcommand("df", "Show the space of the servers, in bytes");
+  app->add_option("PATH", *words,
+                  "What is there for files below it: within its quota, if it has one")
+      ->type_name("");
   app->set_help_flag("--help", "Print this help message and exit");
   app->add_flag("-h,--human-readable", options->human, "Sizes as 1.5 MiB");
   app->add_flag("--json", options->json, "For programs");
@@ -114,10 +143,7 @@ Command make_df(CLI::App& benchfs) {
       "in the total. Exit status 1 if a server does not answer.");
   return files_command(app, std::make_shared<Where>(), words, 0,
                        [options](Files& files, const std::vector<std::string>& given) {
-                         if (!given.empty()) {
-                           files.complain(given.front(), std::string("df takes no path"));
-                           return files.status();
-                         }
+                         if (!given.empty()) return report_paths(files, *options, given);
                          return SpaceReport(files, *options).run();
                        });
 }

@@ -43,7 +43,7 @@ int dispatch(int argc, char** argv) {
       make_ln(app),       make_mv(app),     make_touch(app), make_chmod(app),    make_chown(app),
       make_cat(app),      make_cp(app),     make_put(app),   make_get(app),      make_df(app),
       make_du(app),       make_find(app),   make_tree(app),  make_truncate(app), make_setfattr(app),
-      make_getfattr(app), make_fsck(app)};
+      make_getfattr(app), make_fsck(app),   make_quota(app)};
   const auto chosen = [&]() -> const Command* {
     for (const Command& command : commands)
       if (command.app->parsed()) return &command;

@@ -40,6 +40,8 @@ namespace benchfs {
   X(range, 28, ERANGE, "result out of range")                                          \
   X(no_data, 29, ENODATA, "no such attribute")                                         \
   X(xattrs_full, 40, ENOSPC, "no room for another extended attribute")                 \
+  X(other_quota, 41, EXDEV, "counts for another quota there: copy it instead")         \
+  X(quota_unknown, 42, EHOSTUNREACH, "a server that the quota depends on is dead")     \
   /* Never seen by a caller of the C interface: the client answers them by itself. */  \
   X(stale_epoch, 30, ESTALE, "the slot map has changed")                               \
   X(bad_session, 31, ESTALE, "the server does not know this session")                  \

@@ -30,6 +30,8 @@ const char* word_of(int kind) {
       return "second-entry";
     case BENCHFS_FSCK_MISPLACED_INODE:
       return "misplaced-inode";
+    case BENCHFS_FSCK_WRONG_QUOTA:
+      return "wrong-quota";
     default:
       return "orphan-data";
   }

@@ -173,6 +173,15 @@ class Client {
   Task<Result<wire::ServerSpace::Reply>> server_space(ServerIndex server);
   /// Of all servers, each of which has to answer.
   Task<Outcome> statfs(struct benchfs_statfs* into);
+  /// The same for who works below the path: within its quota.
+  Task<Outcome> statfs(std::string path, struct benchfs_statfs* into);
+  // Quotas, quota.cc.
+  /// no_data: none applies to it.
+  Task<Result<wire::Quota::Reply>> get_quota(std::string path);
+  /// Limits as of wire::Quota: 0 and 0 end it (no_data: none begins there). busy: the root;
+  /// not_empty, not_directory: it is to have its first one; invalid: its name is not known;
+  /// no_space: no more quotas.
+  Task<Outcome> set_quota(std::string path, std::uint64_t bytes, std::uint64_t files);
 
   const ClusterInfo& cluster() const { return *cluster_; }
   const ClientConfig& config() const { return config_; }
@@ -269,6 +278,13 @@ class Client {
   Task<bool> present(const Walk* walk);
   Task<Outcome> link_once(PathUse* use, std::string from, std::string to);
   Task<Result<std::uint64_t>> read_gate();
+  Task<Result<wire::Quota::Reply>> call_quota(wire::Quota::Request request);
+  Task<Error> name_dead(Error error, QuotaId quota);
+  Task<Outcome> set_quota_once(PathUse* use, std::string path, std::uint64_t bytes,
+                               std::uint64_t files);
+  Task<Outcome> begin_quota(Walk* walk, InodeId old, std::uint64_t bytes, std::uint64_t files);
+  Task<Status> copy_attributes(wire::Attributes from, wire::Attributes to);
+  Task<Status> replace_directory(InodeId parent, std::string from, std::string to);
   std::optional<wire::Attributes> cached_attributes(const Walk& walk, bool follow);
   Task<Status> fill(OpenDirectory* directory);
   Task<Status> read_page(OpenDirectory* directory, std::size_t part);

@@ -37,6 +37,7 @@ Task<Result<FsckReport>> Fsck::run() {
   BFS_CO_CHECK(entries_checked, co_await check_entries());
   BFS_CO_CHECK(links_checked, co_await check_links());
   BFS_CO_CHECK(data_checked, co_await check_data());
+  BFS_CO_CHECK(quotas_checked, co_await check_quotas());
   if (repair_) client_.forget_all();
   co_return std::move(report_);
 }
@@ -46,6 +47,7 @@ Task<Result<FsckReport>> Fsck::run() {
 Task<Status> Fsck::read_inodes() {
   auto reading = scanner_.inodes([this](ServerIndex server, const wire::ScannedInode& inode) {
     ++report_.inodes;
+    if (const QuotaId quota = quota_of(inode.inode); quota != 0) ++quota_files_[{server, quota}];
     if (home(inode.inode) != server) {
       misplaced_.push_back({server, inode.inode});
       return;

@@ -7,8 +7,11 @@
 // fault looks like one, and nothing of it may be part of a change that is not finished.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "benchfs.h"
@@ -82,6 +85,7 @@ class Fsck {
   Task<void> settle_directory(Suspect suspect);
   Task<Status> attach(wire::ScannedInode inode);
   Task<Result<InodeId>> lost_and_found();
+  Task<Status> check_quotas();  ///< fsck_quotas.cc
   Task<Status> set_links(wire::ScannedInode inode, std::uint64_t links);
 
   Task<void> pause(unsigned round);
@@ -98,6 +102,7 @@ class Fsck {
   std::vector<SeenEntry> entries_;
   std::vector<SeenInode> misplaced_, data_;
   std::vector<InodeId> links_;  ///< to be counted
+  std::map<std::pair<ServerIndex, QuotaId>, std::uint64_t> quota_files_;
   InodeId lost_and_found_ = 0;
 };
 

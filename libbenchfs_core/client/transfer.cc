@@ -188,6 +188,8 @@ Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<con
 
 bool Transfer::local_pays(std::uint64_t total) const {
   if (!client_.local().possible() || file_.local_refused) return false;
+  // What is written by messages the server admits, within the quota.
+  if (direction_ == Direction::write && quota_of(file_.inode) != 0) return false;
   if (!in_call_ && total > kLocalInStartMax) return false;
   if (file_.local != nullptr || total >= kLocalFromBytes) return true;
   return ++file_.transfers >= kLocalFromTransfers;

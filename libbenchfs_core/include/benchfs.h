@@ -101,7 +101,7 @@ struct benchfs_stat {
  *   O_LARGEFILE, O_CLOEXEC, O_NOATIME, O_NOCTTY, O_NONBLOCK  change nothing.
  * Others are refused with -EINVAL. `mode`: permissions of a file that is created (the umask is the
  * caller's affair). `chunk_bytes`: striping unit of a file that is created, a power of two from 64 KiB to
- * 128 MiB; 0 means the cluster's default; ignored when the file exists. */
+ * 128 MiB; 0 means the cluster's default; ignored when the file exists. -EDQUOT: see quotas. */
 BENCHFS_API int benchfs_open(benchfs_t *fs, const char *path, int flags, uint32_t mode,
                              uint64_t chunk_bytes, benchfs_file_t **file);
 
@@ -120,7 +120,7 @@ BENCHFS_API int benchfs_import(benchfs_t *fs, const void *handle, size_t bytes, 
 /* Remove a name of a file, or of a symbolic link itself. -EISDIR: a directory, see benchfs_rmdir. With
  * its last name the file goes, also what sessions have open of it. */
 BENCHFS_API int benchfs_unlink(benchfs_t *fs, const char *path);
-/* -EEXIST: there is something of that name. */
+/* -EEXIST: there is something of that name; -EDQUOT: see quotas. */
 BENCHFS_API int benchfs_mkdir(benchfs_t *fs, const char *path, uint32_t mode);
 /* Attributes of what `path` leads to; benchfs_lstat: of a symbolic link itself. */
 BENCHFS_API int benchfs_stat(benchfs_t *fs, const char *path, struct benchfs_stat *st);
@@ -164,13 +164,14 @@ BENCHFS_API int benchfs_rmdir(benchfs_t *fs, const char *path);
  * two, of any kind, change places; -ENOENT if one is missing). Errors: -EINVAL (a directory below
  * itself); -EBUSY for the root, and if others keep it from its turn; -EHOSTUNREACH, -ETIMEDOUT: a server
  * that has a part in it died, and it will be completed or undone once that one is back; until then the
- * old name is held (-EBUSY of what would change it). Open files are not affected. */
+ * old name is held (-EBUSY of what would change it). -EXDEV: see quotas. Open files are not affected. */
 #define BENCHFS_RENAME_NOREPLACE 1u
 #define BENCHFS_RENAME_EXCHANGE 2u
 BENCHFS_API int benchfs_rename(benchfs_t *fs, const char *from, const char *to, unsigned flags);
 
 /* Give the file or symbolic link `from` one more name. Its data goes with the last of them. -EPERM: a
- * directory; -EEXIST: there is something of the name `to`; -EHOSTUNREACH, -ETIMEDOUT as benchfs_rename. */
+ * directory; -EEXIST: there is something of the name `to`; -EXDEV: see quotas; -EHOSTUNREACH, -ETIMEDOUT as
+ * benchfs_rename. */
 BENCHFS_API int benchfs_link(benchfs_t *fs, const char *from, const char *to);
 
 /* List a directory:
@@ -201,7 +202,7 @@ BENCHFS_API int benchfs_readdir(benchfs_dir_t *directory, struct benchfs_dirent 
 BENCHFS_API int benchfs_closedir(benchfs_dir_t *directory);
 
 /* Make a symbolic link `path` to `target`: 1 to 3840 bytes (-ENOENT, -ENAMETOOLONG) that are not looked
- * at until the link is followed. -EEXIST: there is something of that name. */
+ * at until the link is followed. -EEXIST: there is something of that name; -EDQUOT: see quotas. */
 BENCHFS_API int benchfs_symlink(benchfs_t *fs, const char *target, const char *path);
 /* The target of the symbolic link `path`, not terminated by a zero: bytes put into `target`, at most
  * `capacity`. -EINVAL: it is not a symbolic link. */
@@ -257,12 +258,48 @@ BENCHFS_API int64_t benchfs_listxattr(benchfs_t *fs, const char *path, char *nam
 /* -ENODATA: there is no such attribute. */
 BENCHFS_API int benchfs_removexattr(benchfs_t *fs, const char *path, const char *name, int flags);
 
+/* ---- quotas ---------------------------------------------------------------------------------- */
+
+/* A directory can have a quota: limits for the storage that files below it take together, and for their
+ * number. Storage is counted as benchfs_statfs() counts it, in allocated blocks: holes take nothing, and
+ * overwriting takes nothing more. Files of every kind count, directories and symbolic links too, but not
+ * the directory that has the quota; a file with several names counts once. What does not fit is refused
+ * with -EDQUOT before anything of it is done (of a large write: on the server that has no room), which can
+ * happen in benchfs_open with O_CREAT, benchfs_mkdir, benchfs_symlink, benchfs_fallocate, and every write.
+ * Reading, overwriting, truncating and removing always go on. A file or directory counts for the same
+ * quota all its life: benchfs_rename and benchfs_link between directories that differ in it give -EXDEV,
+ * and what is moved there has to be copied. Of a quota below another one only the nearer counts.
+ * Limits are met exactly, but for what the servers' file systems allocate of their own accord. If the
+ * server that keeps the quotas (that of the root directory) is dead, files below a quota can grow by what
+ * the others were given before; then -EHOSTUNREACH. */
+struct benchfs_quota {
+    uint64_t id;          /* 1 to 1023; of all that counts for it */
+    uint64_t bytes_limit; /* 0: none */
+    uint64_t files_limit; /* 0: none */
+    uint64_t bytes_used;
+    uint64_t files_used;
+};
+/* For benchfs_quota_set: a limit that stays as it is. */
+#define BENCHFS_QUOTA_KEEP UINT64_MAX
+/* Give a directory a quota, or change the limits of the one it has; 0: no such limit. The first time it has
+ * to be empty (-ENOTEMPTY), and is replaced by another one of the same name and attributes. Limits may be
+ * lower than what is used: then nothing more is taken. To lower one all servers have to answer. Errors:
+ * -ENOTDIR; -EINVAL: no limit is given; -EBUSY: the root; -ENOSPC: 1023 directories have one.
+ *     if (benchfs_quota_set(fs, "/scratch", 10ull << 30, 100000) != 0) puts(benchfs_error()); */
+BENCHFS_API int benchfs_quota_set(benchfs_t *fs, const char *path, uint64_t bytes_limit,
+                                  uint64_t files_limit);
+/* The quota that `path` counts for, which all servers are asked for. -ENODATA: none. */
+BENCHFS_API int benchfs_quota_get(benchfs_t *fs, const char *path, struct benchfs_quota *quota);
+/* No limits any more for what is below the directory. It still counts by itself, and can be given limits
+ * again while there are files in it. -ENODATA: it has no quota of its own. */
+BENCHFS_API int benchfs_quota_remove(benchfs_t *fs, const char *path);
+
 /* ---- data ------------------------------------------------------------------------------------ */
 
 /* Bytes moved, or a negative errno. A read is short only at the end of the file; holes read as zeros.
  * A write is never short: all or an error (-EIO, ...), after which the range's content is undefined.
- * -ENOSPC: a server has no room for its part; of each of the requests that the write was sent in
- * (`rpc_bytes_max`), all was done or nothing. */
+ * -ENOSPC, -EDQUOT: a server, or the quota, has no room for its part; of each of the requests that the
+ * write was sent in (`rpc_bytes_max`), all was done or nothing. */
 BENCHFS_API int64_t benchfs_pread(benchfs_file_t *file, void *buffer, size_t bytes, uint64_t offset);
 BENCHFS_API int64_t benchfs_pwrite(benchfs_file_t *file, const void *buffer, size_t bytes,
                                    uint64_t offset);
@@ -302,7 +339,7 @@ BENCHFS_API int64_t benchfs_lseek(benchfs_file_t *file, int64_t offset, int when
  * each also with BENCHFS_FALLOC_KEEP_SIZE: the size stays. The values are those of Linux' fallocate().
  * What was set aside beyond the end of the file is given back by a truncate. Errors: -EBADF (not open for
  * writing), -EINVAL (mode, or 0 bytes), -EFBIG, -EOPNOTSUPP (a server's local file system cannot do it),
- * -ENOSPC: looked for on all servers before anything is set aside; should it come while that is being
+ * -ENOSPC, -EDQUOT: looked for on all servers before anything is set aside; should it come while that is being
  * done, a part may stay set aside. Not atomic against other writes to the range. The session's deadline
  * is for each step of 1 GiB per server. */
 #define BENCHFS_FALLOC_KEEP_SIZE 0x01
@@ -473,6 +510,9 @@ struct benchfs_statfs {
     uint32_t path_max;        /* bytes of a path */
 };
 BENCHFS_API int benchfs_statfs(benchfs_t *fs, struct benchfs_statfs *space);
+/* The same as it is for who works below `path`: with a quota there, total_bytes is its limit, free and
+ * available bytes and files are what it leaves, stored_bytes and files what counts for it. */
+BENCHFS_API int benchfs_path_statfs(benchfs_t *fs, const char *path, struct benchfs_statfs *space);
 /* The same of one server alone. -EINVAL: there is no such server. */
 BENCHFS_API int benchfs_server_statfs(benchfs_t *fs, int server, struct benchfs_statfs *space);
 /* Checks the whole file system on all servers: that every directory entry stands for an inode of its type and
@@ -506,6 +546,7 @@ BENCHFS_API int benchfs_server_statfs(benchfs_t *fs, int server, struct benchfs_
 #define BENCHFS_FSCK_SECOND_ENTRY 7    /* a directory in more than one place */
 #define BENCHFS_FSCK_MISPLACED_INODE 8 /* an inode on a server that others do not ask for it; never corrected */
 #define BENCHFS_FSCK_ORPHAN_DATA 9     /* data of a file that does not exist */
+#define BENCHFS_FSCK_WRONG_QUOTA 10    /* a server counts more or fewer files for a quota than it has */
 
 struct benchfs_fsck_finding {
     int kind;            /* BENCHFS_FSCK_... */

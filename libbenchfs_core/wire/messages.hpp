@@ -12,6 +12,7 @@
 #include "wire/lock_messages.hpp"
 #include "wire/move_messages.hpp"
 #include "wire/namespace_messages.hpp"
+#include "wire/quota_messages.hpp"
 #include "wire/session_messages.hpp"
 
 namespace benchfs::wire {
@@ -24,6 +25,7 @@ using All = List<
     Rename, Link, PlaceEntry, DropLink, ForgetToken, MoveGate,
     GetAttributes, SetSize, SetAttributes, ReadLink, MarkDirectory, Append,
     GetXattr, SetXattr, ListXattrs, RemoveXattr,
+    Quota, QuotaShare, QuotaRecall,
     Read, Write, Sync, DropData, MarkSpread, Allocate, Seek,
     Lock, Unlock, SharedPointer, TryLock,
     ServerStatus, ServerSpace,

@@ -47,6 +47,7 @@ struct Open {
     std::uint32_t attributes_here;  ///< 0: only `inode` is filled, ask its home (after a rename)
   };
 };
+/// With a quota (0: none of its own) the directory counts for that, and what is made below it.
 struct Mkdir {
   static constexpr std::uint16_t kId = 12;
   static constexpr const char* kName = "mkdir";
@@ -55,7 +56,7 @@ struct Mkdir {
   struct Request {
     std::uint64_t parent;
     std::uint32_t mode;
-    std::uint32_t zero;
+    std::uint32_t quota;
   };
   struct Reply {
     Attributes attributes;

@@ -14,7 +14,7 @@
 namespace benchfs {
 namespace {
 
-constexpr std::uint64_t kCounterEnd = 1ull << 48;
+constexpr std::uint64_t kCounterEnd = 1ull << kCounterBits;
 /// Finished drops that wait for a batch at most.
 constexpr std::size_t kFinishedMax = 1024;
 
@@ -77,6 +77,7 @@ void MetaStore::remove_entry(InodeId parent, std::string_view name) {
 
 void MetaStore::create_inode(const Inode& inode) {
   if (S_ISREG(inode.attributes.mode)) ++files_change_;
+  if (quota_of(inode.attributes.inode) != 0) count_quota_file(inode.attributes.inode, 1);
   update_inode(inode);
 }
 
@@ -91,6 +92,7 @@ void MetaStore::update_inode(const Inode& inode) {
 void MetaStore::remove_inode(const Inode& inode) {
   touch();
   if (S_ISREG(inode.attributes.mode)) --files_change_;
+  if (quota_of(inode.attributes.inode) != 0) count_quota_file(inode.attributes.inode, -1);
   if (S_ISLNK(inode.attributes.mode)) {
     database_->remove(database_->inode, records::Key::target(inode.attributes.inode).view());
   }
@@ -124,6 +126,10 @@ Task<void> MetaStore::write_batch() {
   Database& database = *database_;
   const auto files = static_cast<std::uint64_t>(static_cast<std::int64_t>(files_) + files_change_);
   if (files_change_ != 0) database.put(database.system, records::kFilesKey, files);
+  for (const auto& [quota, change] : quota_files_change_) {
+    if (change == 0) continue;
+    database.put(database.system, records::Key::quota_files(quota).view(), quota_files(quota));
+  }
   for (const std::uint64_t number : finished_drops_) {
     database.remove(database.system, records::Key::drop(number).view());
   }
@@ -136,6 +142,9 @@ Task<void> MetaStore::write_batch() {
   batch_.reset();
   if (written.ok()) {
     files_ = files;
+    for (const auto& [quota, change] : quota_files_change_) {
+      quota_files_[quota] += static_cast<std::uint64_t>(change);
+    }
     finished_drops_.clear();
   } else {
     if (!database.write_failed) log_error("writing metadata: {}", written.ToString());
@@ -143,6 +152,7 @@ Task<void> MetaStore::write_batch() {
   }
   database.write_failed = !written.ok();
   files_change_ = 0;
+  quota_files_change_.clear();
   batch->written.set();
 }
 
@@ -191,9 +201,9 @@ Task<void> MetaStore::sync_rounds() {
 
 // ---- inode numbers ----
 
-InodeId MetaStore::next_inode(Slot home) {
+InodeId MetaStore::next_inode(Slot home, QuotaId quota) {
   BFS_ASSERT(number_left());
-  const InodeId inode = make_inode(home, next_++);
+  const InodeId inode = make_inode(home, next_++, quota);
   if (limit_ - next_ < options_.numbers_reserved / 2) start_reserve();
   return inode;
 }

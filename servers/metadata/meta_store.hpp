@@ -16,6 +16,8 @@
 //                  finished "applied", token (big-endian)    AppliedRecord: done here for another
 //                  server "permit"                         u64: token of the move that the gate let
 //                  through
+//                  "quota", id (big-endian)         QuotaRecord: limits, at the quotas' authority
+//                  "qfiles", id (big-endian)        u64: inodes here that count for the quota
 // Values are little-endian, with a version of their own.
 #pragma once
 #include <cstdint>
@@ -23,6 +25,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/status.hpp"
@@ -87,6 +90,12 @@ struct MoveIntent {
   std::string from{};
   InodeId to_parent = 0;
   std::string to{};
+};
+/// The limits of a quota. 0: none.
+struct QuotaLimits {
+  QuotaId id = 0;
+  std::uint64_t bytes = 0, files = 0;
+  std::int64_t made_ns = 0;  ///< wall clock
 };
 /// What this server has done for a token of another one.
 struct Applied {
@@ -153,6 +162,7 @@ class MetaStore {
   void remove_applied(std::uint64_t token);
   /// 0: none.
   void put_permit(std::uint64_t token);
+  void put_quota(const QuotaLimits& limits);
   /// Records that data must go; to be carried out once committed. Gives the intent its number.
   DropIntent add_drop(DropIntent intent);
   /// It is done. That of a remove goes with the next batch, whenever that is: to remove twice does
@@ -169,7 +179,9 @@ class MetaStore {
 
   // ---- inode numbers, see docs/adr/0003-inode-numbers.md ----
   /// A number that was never given out before and never will be again. Only while number_left().
-  InodeId next_inode(Slot home);
+  InodeId next_inode(Slot home, QuotaId quota = 0);
+  /// Whether the counter is still small enough for numbers with a quota: no_space.
+  Status check_counter(QuotaId quota) const;
   bool number_left() const { return next_ < limit_; }
   /// Waits until more numbers are reserved. Then look at number_left() again: others may have been
   /// faster.
@@ -181,6 +193,14 @@ class MetaStore {
 
   /// Regular files whose home is here.
   std::uint64_t files() const { return files_; }
+  /// Inodes of any kind whose home is here and that count for the quota, changes of this turn
+  /// included.
+  std::uint64_t quota_files(QuotaId quota) const;
+  /// Puts right what quota_files() says, by a check of the inodes; with the batch of this turn.
+  void set_quota_files(QuotaId quota, std::uint64_t files);
+  /// Inodes with a quota that were made and removed since the start.
+  std::uint64_t quota_changes() const { return quota_changes_; }
+  Result<std::vector<QuotaLimits>> quotas() const;
   /// Intents that are not finished, oldest first.
   Result<std::vector<DropIntent>> drops() const;
   Result<std::vector<DirectoryMark>> marks() const;
@@ -207,6 +227,8 @@ class MetaStore {
   Status start();
   Status check_format(std::uint32_t format, bool found);
   void touch();
+  void count_quota_file(InodeId inode, std::int64_t change);
+  Status load_quota_files();
   void remove_xattrs(InodeId inode);
   void start_reserve();
   Task<void> write_batch();
@@ -225,6 +247,9 @@ class MetaStore {
   bool syncing_ = false;
   std::uint64_t files_ = 0;
   std::int64_t files_change_ = 0;  ///< by the batch
+  std::unordered_map<QuotaId, std::uint64_t> quota_files_;
+  std::unordered_map<QuotaId, std::int64_t> quota_files_change_;  ///< by the batch
+  std::uint64_t quota_changes_ = 0;
   std::uint64_t next_drop_ = 1;
   std::vector<std::uint64_t> finished_drops_;  ///< still recorded
   std::uint64_t next_ = 0;                     ///< next number to give out

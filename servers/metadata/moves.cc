@@ -67,6 +67,7 @@ Task<Status> Moves::rename(wire::Rename::Request request, std::string_view from,
   BFS_CO_CHECK(valid, check_name(from));
   BFS_CO_CHECK(new_valid, check_name(to));
   if (owner(request.parent, from) != options_.self) co_return fail(Errc::stale_epoch);
+  if (quota_of(request.parent) != quota_of(request.new_parent)) co_return fail(Errc::other_quota);
   if (background_.closed()) co_return fail(Errc::shutting_down);
   BFS_CO_CHECK(free, check_free(request.parent, from));
   const auto entry = store_.entry(request.parent, from);
@@ -118,6 +119,7 @@ Task<Result<wire::Link::Reply>> Moves::link(wire::Link::Request request, std::st
     co_return std::unexpected(inode.error());
   }
   if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::not_permitted);
+  if (quota_of(request.inode) != quota_of(request.parent)) co_return fail(Errc::other_quota);
   if (options_.room) {
     BFS_CO_CHECK(room, options_.room());
   }

@@ -138,7 +138,15 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
     co_return fail(Errc::not_found);
   }
   BFS_CO_CHECK(parent, check_parent(request.parent));
-  const InodeId number = store_.next_inode(entry_slot(request.parent, name));
+  const QuotaId quota = quota_of(request.parent);
+  if (used_up(quota)) {
+    auto asking = options_.quotas->more_files(quota);
+    BFS_CO_CHECK(more, co_await asking);
+    auto again = open(request, name, owner);
+    co_return co_await again;
+  }
+  BFS_CO_CHECK(numbered, store_.check_counter(quota));
+  const InodeId number = store_.next_inode(entry_slot(request.parent, name), quota);
   const Inode inode =
       new_inode(number, S_IFREG | (request.mode & kPermissionBits), chunk_bytes, owner);
   store_.create_inode(inode);
@@ -172,6 +180,7 @@ Task<Result<wire::Open::Reply>> Namespace::open_existing(InodeId parent, std::st
 
 Task<Result<wire::Mkdir::Reply>> Namespace::make_directory(wire::Mkdir::Request request,
                                                            std::string_view name, Owner owner) {
+  if (request.quota > kQuotaIdMax) co_return fail(Errc::bad_message);
   BFS_CO_CHECK(valid, check_entry(request.parent, name));
   while (!store_.number_left()) {
     auto reserving = store_.more_numbers();
@@ -185,7 +194,15 @@ Task<Result<wire::Mkdir::Reply>> Namespace::make_directory(wire::Mkdir::Request 
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
   BFS_CO_CHECK(parent, check_parent(request.parent));
-  const InodeId number = store_.next_inode(entry_slot(request.parent, name));
+  const QuotaId quota = request.quota != 0 ? request.quota : quota_of(request.parent);
+  if (used_up(quota)) {
+    auto asking = options_.quotas->more_files(quota);
+    BFS_CO_CHECK(more, co_await asking);
+    auto again = make_directory(request, name, owner);
+    co_return co_await again;
+  }
+  BFS_CO_CHECK(numbered, store_.check_counter(quota));
+  const InodeId number = store_.next_inode(entry_slot(request.parent, name), quota);
   const Inode inode = new_inode(number, S_IFDIR | (request.mode & kPermissionBits),
                                 options_.default_chunk_bytes, owner);
   store_.create_inode(inode);

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "metadata/drop_queue.hpp"
+#include "metadata/file_quota.hpp"
 #include "metadata/links.hpp"
 #include "metadata/meta_store.hpp"
 #include "metadata/moves.hpp"
@@ -40,6 +41,7 @@ class Namespace {
     std::uint64_t default_chunk_bytes = kChunkBytesDefault;
     /// Whether the metadata may grow by an entry; null: always.
     std::function<Status()> room = nullptr;
+    FileQuota* quotas = nullptr;        ///< null: no inode is refused for a quota
     std::vector<std::uint32_t> groups;  ///< of the job's user, to which files may be given
   };
   /// Whose files are made, and who asks.
@@ -66,10 +68,10 @@ class Namespace {
   /// not_found.
   Task<Result<wire::Lookup::Reply>> lookup(InodeId parent, std::string_view name);
   /// not_found, exists, is_directory, loop (a symbolic link); invalid: chunk size; not_found,
-  /// not_directory, being_removed of the parent.
+  /// not_directory, being_removed of the parent; quota, and what FileQuota::more_files() gives.
   Task<Result<wire::Open::Reply>> open(wire::Open::Request request, std::string_view name,
                                        Owner owner);
-  /// exists; not_found, not_directory, being_removed of the parent.
+  /// exists; not_found, not_directory, being_removed of the parent; quota.
   Task<Result<wire::Mkdir::Reply>> make_directory(wire::Mkdir::Request request,
                                                   std::string_view name, Owner owner);
   /// not_found, is_directory, being_removed (it is just being renamed). With the last entry the
@@ -77,7 +79,8 @@ class Namespace {
   Task<Status> unlink(InodeId parent, std::string_view name);
 
   /// `names`: the link's name and then its target, as in wire::Symlink. exists; invalid;
-  /// name_too_long; not_found: no target; not_found, not_directory, being_removed of the parent.
+  /// name_too_long; not_found: no target; not_found, not_directory, being_removed of the parent;
+  /// quota.
   Task<Result<wire::Symlink::Reply>> make_link(wire::Symlink::Request request,
                                                std::string_view names, Owner owner);
   /// not_found, not_directory, not_empty, being_removed, errors of other servers.
@@ -120,6 +123,10 @@ class Namespace {
   Status check_parent(InodeId parent) const;
   /// not_found, is_directory; invalid: a symbolic link.
   Result<Inode> regular_file(InodeId number) const;
+  /// No inode may be made for the quota without asking.
+  bool used_up(QuotaId quota) const {
+    return quota != 0 && options_.quotas != nullptr && !options_.quotas->file_left(quota);
+  }
   bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
   Error missing(InodeId parent, std::string_view name, Entry entry, Error error) const;
   Task<Result<wire::Open::Reply>> open_existing(InodeId parent, std::string_view name, Entry entry,

@@ -123,7 +123,15 @@ Task<Result<wire::Symlink::Reply>> Namespace::make_link(wire::Symlink::Request r
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
   BFS_CO_CHECK(parent, check_parent(request.parent));
-  const InodeId number = store_.next_inode(entry_slot(request.parent, name));
+  const QuotaId quota = quota_of(request.parent);
+  if (used_up(quota)) {
+    auto asking = options_.quotas->more_files(quota);
+    BFS_CO_CHECK(more, co_await asking);
+    auto again = make_link(request, names, owner);
+    co_return co_await again;
+  }
+  BFS_CO_CHECK(numbered, store_.check_counter(quota));
+  const InodeId number = store_.next_inode(entry_slot(request.parent, name), quota);
   Inode inode = new_inode(number, S_IFLNK | 0777, options_.default_chunk_bytes, owner);
   inode.attributes.size = target.size();
   store_.create_inode(inode);

@@ -130,6 +130,7 @@ Status MetaStore::start() {
 
   const Status counted = database_->get(database_->system, records::kFilesKey, files_);
   if (!counted && counted.error().code != Errc::not_found) return counted;
+  BFS_CHECK(quotas_counted, load_quota_files());
   BFS_TRY(left, drops());
   if (!left.empty()) next_drop_ = left.back().number + 1;
   return {};

@@ -21,6 +21,8 @@ inline constexpr std::string_view kRemovalPrefix = "rmdir";
 inline constexpr std::string_view kMovePrefix = "move";
 inline constexpr std::string_view kAppliedPrefix = "applied";
 inline constexpr std::string_view kPermitKey = "permit";
+inline constexpr std::string_view kQuotaPrefix = "quota";
+inline constexpr std::string_view kQuotaFilesPrefix = "qfiles";
 
 struct EntryRecord {
   std::uint32_t version;
@@ -86,6 +88,15 @@ struct AppliedRecord {
 };
 static_assert(sizeof(AppliedRecord) == 16);
 
+/// The limits of a quota, at its authority.
+struct QuotaRecord {
+  std::uint32_t version;
+  std::uint32_t zero;
+  std::uint64_t bytes_limit, files_limit;
+  std::int64_t made_ns;
+};
+static_assert(sizeof(QuotaRecord) == 32);
+
 /// Big-endian, so that keys sort as numbers.
 inline void put_big_endian(char* into, std::uint64_t value) {
   for (int i = 7; i >= 0; --i, value >>= 8) into[i] = static_cast<char>(value & 0xff);
@@ -134,6 +145,8 @@ class Key {
   static Key removal(std::uint64_t token) { return numbered(kRemovalPrefix, token); }
   static Key move(std::uint64_t token) { return numbered(kMovePrefix, token); }
   static Key applied(std::uint64_t token) { return numbered(kAppliedPrefix, token); }
+  static Key quota(QuotaId id) { return numbered(kQuotaPrefix, id); }
+  static Key quota_files(QuotaId id) { return numbered(kQuotaFilesPrefix, id); }
 
  private:
   static Key numbered(std::string_view prefix, std::uint64_t number) {

@@ -96,7 +96,7 @@ Status ChunkStore::take_note_of(int fd) {
     struct stat facts {};
     if (fstatat(dirfd(folder), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISREG(facts.st_mode)) {
-      stored_bytes_ += static_cast<std::int64_t>(allocated(facts));
+      count_stored(inode, static_cast<std::int64_t>(allocated(facts)));
     }
   }
   const int err = errno;
@@ -322,7 +322,7 @@ Status ChunkStore::remove_file(ChunkFile id) {
     }
     if (unlinkat(chunks_fd_, name.c_str(), 0) != 0) return fail(errc_from_errno(errno), errno);
     made_files_.remove(id);
-    stored_bytes_ -= static_cast<std::int64_t>(allocated(facts));
+    count_stored(id.inode, -static_cast<std::int64_t>(allocated(facts)));
     return {};
   }
   if (unlinkat(chunks_fd_, name.c_str(), 0) != 0 && errno != ENOENT) {
@@ -337,8 +337,8 @@ void ChunkStore::recount(FdCache::File& file) {
   if (file.shares == 0 && file.allocated_at == file.changes) return;
   struct stat facts {};
   if (fstat(file.fd, &facts) != 0) return;
-  stored_bytes_ +=
-      static_cast<std::int64_t>(allocated(facts)) - static_cast<std::int64_t>(file.allocated_bytes);
+  count_stored(file.id.inode, static_cast<std::int64_t>(allocated(facts)) -
+                                  static_cast<std::int64_t>(file.allocated_bytes));
   file.allocated_bytes = allocated(facts);
   file.allocated_at = file.changes;
 }
@@ -348,7 +348,7 @@ void ChunkStore::closing(FdCache::File& file) {
   if (!file.removed) {
     recount(file);
   } else {
-    stored_bytes_ -= static_cast<std::int64_t>(file.allocated_bytes);
+    count_stored(file.id.inode, -static_cast<std::int64_t>(file.allocated_bytes));
     struct stat facts {};
     if (!background_.closed() && fstat(file.fd, &facts) == 0 && allocated(facts) > kBigBytes) {
       close_later(file.fd).detach();
@@ -362,6 +362,20 @@ Task<void> ChunkStore::close_later(int fd) {
   const Gate::Pass pass = background_.enter();
   auto call = offload_.run([fd] { ::close(fd); });
   co_await call;
+}
+
+void ChunkStore::count_stored(InodeId inode, std::int64_t change) {
+  stored_bytes_ += change;
+  if (const QuotaId quota = quota_of(inode); quota != 0) quota_bytes_[quota] += change;
+}
+
+std::uint64_t ChunkStore::stored_for(QuotaId quota) {
+  cache_.for_each([&](FdCache::File& file) {
+    if (quota_of(file.id.inode) == quota) recount(file);
+  });
+  const auto found = quota_bytes_.find(quota);
+  if (found == quota_bytes_.end() || found->second < 0) return 0;
+  return static_cast<std::uint64_t>(found->second);
 }
 
 Result<StorageUsage> ChunkStore::usage() {

@@ -121,6 +121,8 @@ class ChunkStore {
   /// write; a file that is removed counts until nobody has it open. Looks at those open files that
   /// may have changed.
   Result<StorageUsage> usage();
+  /// The same of the files that count for a quota.
+  std::uint64_t stored_for(QuotaId quota);
   /// By two system calls.
   Result<Device> device() const;
   /// Bytes of the blocks [begin, end) of the file that are not allocated, but for what has been
@@ -200,6 +202,7 @@ class ChunkStore {
   Task<Status> write_ring(int fd, std::uint64_t offset, std::span<const std::byte> from);
   Task<Status> sync_folder(std::size_t folder);
   void recount(FdCache::File& file);
+  void count_stored(InodeId inode, std::int64_t change);
   void closing(FdCache::File& file);
   Task<void> close_later(int fd);
 
@@ -212,6 +215,7 @@ class ChunkStore {
   bool beneath_ = true;    ///< the kernel has openat2
   int chunks_fd_ = -1;     ///< <data_dir>/chunks
   std::int64_t stored_bytes_ = 0;
+  std::unordered_map<QuotaId, std::int64_t> quota_bytes_;  ///< of stored_bytes_
   std::atomic<std::uint64_t>* made_ = nullptr;
   MadeFiles made_files_;
   std::array<Folder, kFolders> folders_{};

@@ -217,6 +217,16 @@ Task<void> DataService::finish_write(Incoming& incoming, PieceList::Request requ
     co_await refuse(incoming, list.error());
     co_return;
   }
+  std::optional<QuotaShares::Hold> share;
+  if (quota_of(request.inode) != 0 && options_.quotas != nullptr) {
+    auto asking = options_.quotas->admit(request.inode, *list);
+    Result<QuotaShares::Hold> admitted = co_await asking;
+    if (!admitted) {
+      co_await refuse(incoming, admitted.error());
+      co_return;
+    }
+    share.emplace(std::move(*admitted));
+  }
   std::optional<Space::Hold> hold;
   if (options_.space != nullptr) {
     hold = options_.space->admit_at_once(*list);
@@ -233,6 +243,7 @@ Task<void> DataService::finish_write(Incoming& incoming, PieceList::Request requ
   auto writing = write_pieces(request.inode, *list, payload.subspan(table_bytes));
   const Status written = co_await writing;
   hold.reset();
+  share.reset();
   if (!written) {
     co_await refuse(incoming, written.error());
     co_return;

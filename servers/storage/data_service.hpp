@@ -8,6 +8,7 @@
 
 #include "net/service.hpp"
 #include "placement/slot_map.hpp"
+#include "quota/shares.hpp"
 #include "storage/buffer_pool.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/piece_list.hpp"
@@ -37,8 +38,9 @@ class DataService {
   struct Options {
     ServerIndex self = 0;
     std::size_t rpc_bytes_max = 1u << 20;
-    Space* space = nullptr;      ///< admits writes; null: all
-    HomeSizes* sizes = nullptr;  ///< null: no file has its home here
+    Space* space = nullptr;         ///< admits writes; null: all
+    QuotaShares* quotas = nullptr;  ///< admits writes to files with a quota; null: all
+    HomeSizes* sizes = nullptr;     ///< null: no file has its home here
   };
   /// Brings the log of the metadata to the device.
   using SyncMetadata = std::function<Task<Status>()>;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 namespace benchfs {
 namespace {
@@ -95,6 +96,12 @@ Task<Status> HoleService::check_space(wire::Allocate::Request request) {
   BFS_CO_TRY(present, store_.allocated_bytes(request.inode));
   const std::uint64_t wanted = owned_bytes(request);
   if (wanted <= present) co_return Status{};
+  const QuotaId quota = quotas_ != nullptr ? quota_of(request.inode) : 0;
+  if (quota != 0) {
+    auto sharing = quotas_->admit_bytes(quota, wanted - present);
+    BFS_CO_TRY(share, co_await sharing);
+    static_cast<void>(share);
+  }
   auto admitting = space_.admit_bytes(wanted - present);
   BFS_CO_TRY(room, co_await admitting);
   static_cast<void>(room);  // given back: it is taken when it is needed
@@ -114,6 +121,12 @@ Task<Status> HoleService::allocate_owned(wire::Allocate::Request request) {
     } while (chunk << shift < end && owns(request.inode, chunk) == mine);
     const std::uint64_t next = std::min(chunk << shift, end);
     if (mine) {
+      std::optional<QuotaShares::Hold> share;
+      if (quotas_ != nullptr && quota_of(request.inode) != 0) {
+        auto sharing = quotas_->admit_range(request.inode, at, next - at);
+        BFS_CO_TRY(given, co_await sharing);
+        share.emplace(std::move(given));
+      }
       auto admitting = space_.admit_range(request.inode, at, next - at);
       BFS_CO_TRY(room, co_await admitting);
       static_cast<void>(room);  // held until it is allocated

@@ -3,6 +3,7 @@
 #include "loop/loop.hpp"
 #include "net/service.hpp"
 #include "placement/slot_map.hpp"
+#include "quota/shares.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/space.hpp"
 
@@ -10,8 +11,10 @@ namespace benchfs {
 
 class HoleService {
  public:
-  HoleService(Loop& loop, ChunkStore& store, Space& space, const SlotMap& map, ServerIndex self)
-      : loop_(loop), store_(store), space_(space), map_(map), self_(self) {}
+  /// quotas: null: no file has one.
+  HoleService(Loop& loop, ChunkStore& store, Space& space, QuotaShares* quotas, const SlotMap& map,
+              ServerIndex self)
+      : loop_(loop), store_(store), space_(space), quotas_(quotas), map_(map), self_(self) {}
   void add_to(Dispatcher& dispatcher);
 
   Task<void> allocate(Incoming incoming);
@@ -31,6 +34,7 @@ class HoleService {
   Loop& loop_;
   ChunkStore& store_;
   Space& space_;
+  QuotaShares* quotas_;
   const SlotMap& map_;
   ServerIndex self_;
 };

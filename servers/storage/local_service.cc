@@ -176,6 +176,8 @@ bool LocalService::answer(Client& client, const local::Request& request) {
     return true;
   }
   if (request.op != local::Op::share) return false;
+  // Who asks for a file to be made writes it, and files with a quota are written by messages.
+  if (request.create != 0 && quota_of(request.inode) != 0) return refuse(Errc::not_supported);
   if (found != client.files.end()) {
     ++found->second.count;
     return send(found->second.share.descriptor());

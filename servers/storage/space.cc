@@ -52,13 +52,6 @@ void each_block_range(const PieceList& list, std::uint64_t block, Visit visit) {
   }
 }
 
-std::uint64_t most_bytes(const PieceList& list, std::uint64_t block) {
-  std::uint64_t bytes = 0;
-  each_block_range(list, block,
-                   [&](std::uint64_t begin, std::uint64_t end) { bytes += end - begin; });
-  return bytes;
-}
-
 }  // namespace
 
 Space::Space(Loop& loop, ChunkStore& store, Options options)
@@ -117,13 +110,20 @@ void Space::release(std::uint64_t bytes) {
   if (bytes > 0) released_.wake_all();
 }
 
-std::optional<Space::Hold> Space::admit_at_once(const PieceList& list) {
-  const std::uint64_t most = most_bytes(list, block_bytes_);
-  if (most > quick_) return std::nullopt;
-  return take(most);
+std::uint64_t Space::most(const PieceList& list) const {
+  std::uint64_t bytes = 0;
+  each_block_range(list, block_bytes_,
+                   [&](std::uint64_t begin, std::uint64_t end) { bytes += end - begin; });
+  return bytes;
 }
 
-Result<std::uint64_t> Space::to_allocate(InodeId inode, const PieceList& list) {
+std::optional<Space::Hold> Space::admit_at_once(const PieceList& list) {
+  const std::uint64_t bytes = most(list);
+  if (bytes > quick_) return std::nullopt;
+  return take(bytes);
+}
+
+Result<std::uint64_t> Space::missing(InodeId inode, const PieceList& list) {
   std::uint64_t bytes = 0;
   Status looked;
   each_block_range(list, block_bytes_, [&](std::uint64_t begin, std::uint64_t end) {
@@ -140,24 +140,28 @@ Result<std::uint64_t> Space::to_allocate(InodeId inode, const PieceList& list) {
 }
 
 Task<Result<Space::Hold>> Space::admit(InodeId inode, PieceList list) {
-  const std::uint64_t most = most_bytes(list, block_bytes_);
+  const std::uint64_t most_bytes = most(list);
   if (tight_) {
-    BFS_CO_TRY(bytes, to_allocate(inode, list));
+    BFS_CO_TRY(bytes, missing(inode, list));
     if (bytes <= quick_) co_return take(bytes);
   }
   BFS_CO_CHECK(counted, refresh());
-  if (most <= room_) co_return take(most);
-  BFS_CO_TRY(bytes, to_allocate(inode, list));
+  if (most_bytes <= room_) co_return take(most_bytes);
+  BFS_CO_TRY(bytes, missing(inode, list));
   auto admitting = admit_exactly(bytes);
   co_return co_await admitting;
 }
 
-Task<Result<Space::Hold>> Space::admit_range(InodeId inode, std::uint64_t offset,
-                                             std::uint64_t bytes) {
+Result<std::uint64_t> Space::missing(InodeId inode, std::uint64_t offset, std::uint64_t bytes) {
   const std::uint64_t begin = offset / block_bytes_ * block_bytes_;
   const std::uint64_t end = (offset + bytes + block_bytes_ - 1) / block_bytes_ * block_bytes_;
-  BFS_CO_TRY(missing, store_.unallocated(inode, begin, end, block_bytes_));
-  auto admitting = admit_bytes(missing);
+  return store_.unallocated(inode, begin, end, block_bytes_);
+}
+
+Task<Result<Space::Hold>> Space::admit_range(InodeId inode, std::uint64_t offset,
+                                             std::uint64_t bytes) {
+  BFS_CO_TRY(needed, missing(inode, offset, bytes));
+  auto admitting = admit_bytes(needed);
   co_return co_await admitting;
 }
 

@@ -71,6 +71,11 @@ class Space {
   Task<Result<Hold>> admit_range(InodeId inode, std::uint64_t offset, std::uint64_t bytes);
   /// The same, for so many bytes of blocks.
   Task<Result<Hold>> admit_bytes(std::uint64_t bytes);
+  /// Bytes that a write may allocate at most; that it will, as things are: a few system calls. Of a
+  /// range, too.
+  std::uint64_t most(const PieceList& list) const;
+  Result<std::uint64_t> missing(InodeId inode, const PieceList& list);
+  Result<std::uint64_t> missing(InodeId inode, std::uint64_t offset, std::uint64_t bytes);
   /// Whether the metadata may grow: no_space once only what removals need is left.
   Status room_for_entries();
   /// What may be lent, to all borrowers together; counts anew.
@@ -87,7 +92,6 @@ class Space {
   Status refresh();
   Hold take(std::uint64_t bytes);
   void release(std::uint64_t bytes);
-  Result<std::uint64_t> to_allocate(InodeId inode, const PieceList& list);
   Task<Result<Hold>> admit_exactly(std::uint64_t bytes);
   void tell_full(std::uint64_t bytes);
   static std::uint64_t reserve_of(const Device& device);

@@ -27,8 +27,9 @@ def test_df_shows_every_server_and_the_sum(place):
     check(rows[1][2] == str(size) and rows[3][2] == str(1 << 20) and rows[3][4].endswith("%"), rows)
     expect_in("1 MiB", place.benchfs("df", "-h").stdout)
     expect_in("--human-readable", place.benchfs("df", "--help").stdout)
-    expect_in("df takes no path", place.benchfs("df", "--", "/x", exit_code=1).stderr)
-    place.benchfs("df", "/x", exit_code=2)
+    of_path = json.loads(place.benchfs("df", "--json", "/x").stdout)["paths"]
+    check(of_path[0]["path"] == "/x" and of_path[0]["total_bytes"] == size, of_path)
+    expect_in("/none", place.benchfs("df", "/none", exit_code=1).stderr)
     place.benchfs("stop")
 
 

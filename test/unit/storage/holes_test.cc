@@ -26,7 +26,7 @@ struct HoleFixture : LoopFixture {
   std::unique_ptr<ChunkStore> store =
       *ChunkStore::create({.data_dir = dir.path()}, ring.get(), *offload);
   Space space{*loop, *store, {}};
-  HoleService service{*loop, *store, space, map, self};
+  HoleService service{*loop, *store, space, nullptr, map, self};
   ~HoleFixture() { run(store->close()); }
 
   Status allocate(std::uint32_t operation, std::uint64_t offset, std::uint64_t bytes,

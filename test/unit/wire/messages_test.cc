@@ -46,6 +46,8 @@ const std::vector<Row> kPublished = {
     {35, "append", 16, 8, 0, false},
     {40, "get_xattr", 16, 8, 255, true},   {41, "set_xattr", 16, 8, 65791, false},
     {42, "list_xattrs", 16, 8, 0, true},   {43, "remove_xattr", 8, 8, 255, false},
+    {45, "quota", 24, 40, 0, false},       {46, "quota_share", 64, 24, 0, false},
+    {47, "quota_recall", 16, 40, 0, true},
     {50, "read", 32, 24, 1048576, true},
     {51, "write", 32, 8, 17825792, true},  {52, "sync", 16, 8, 0, true},
     {53, "drop_data", 24, 8, 0, true},     {54, "mark_spread", 8, 8, 0, true},
