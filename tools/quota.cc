@@ -25,6 +25,19 @@ struct QuotaOptions {
   bool recursive = false, human = false, json = false;
 };
 
+/// What an errno means for a quota the library says best.
+void complain(Files& files, const std::string& path, int error) {
+  constexpr int kOwn[] = {ENODATA, ENOTEMPTY, EBUSY, ENOSPC, EINVAL};
+  const std::string text = benchfs_error();
+  const std::string mark = " benchfs:" + path + ": ";
+  const std::size_t at = text.find(mark);
+  if (std::find(std::begin(kOwn), std::end(kOwn), -error) == std::end(kOwn)) {
+    files.complain(path, error);
+  } else {
+    files.complain(path, at == text.npos ? text : text.substr(at + mark.size()));
+  }
+}
+
 // ---- set ----
 
 /// "10G", "1000", "none"; nothing given: it stays. `read` reads a number.
@@ -55,7 +68,7 @@ int set_quotas(Files& files, const QuotaOptions& options) {
   for (const std::string& word : options.words) {
     const std::string path = path_of(word);
     const int error = benchfs_quota_set(files, path.c_str(), *bytes, *count);
-    if (error != 0) files.complain(path, error);
+    if (error != 0) complain(files, path, error);
   }
   return files.status();
 }
@@ -64,7 +77,7 @@ int remove_quotas(Files& files, const QuotaOptions& options) {
   for (const std::string& word : options.words) {
     const std::string path = path_of(word);
     const int error = benchfs_quota_remove(files, path.c_str());
-    if (error != 0) files.complain(path, error);
+    if (error != 0) complain(files, path, error);
   }
   return files.status();
 }
@@ -86,7 +99,7 @@ class QuotaReport {
       if (error == 0) {
         add(path, quota);
       } else if (error != -ENODATA || !all) {
-        files_.complain(path, error);
+        complain(files_, path, error);
         continue;
       }
       if (!all) continue;
@@ -116,7 +129,7 @@ class QuotaReport {
         if (error == 0) {
           add(below, quota);
         } else if (error != -ENODATA && error != -ENOENT) {
-          files_.complain(below, error);
+          complain(files_, below, error);
         }
       }
       Stat next{};

@@ -134,7 +134,8 @@ const char* benchfs_server_host(benchfs_t* fs, int server) {
 int benchfs_local_access(benchfs_file_t* handle) {
   OpenFile* file = file_of(handle);
   const Client::Lock lock(*file->client);
-  return !file->local_refused && file->client->local().all_usable() ? 1 : 0;
+  if (quota_of(file->inode) != 0 || file->local_refused) return 0;  // it is not written so
+  return file->client->local().all_usable() ? 1 : 0;
 }
 
 int benchfs_owner(const benchfs_file_t* handle, std::uint64_t offset) {

@@ -16,6 +16,7 @@ namespace benchfs {
 namespace {
 
 constexpr std::uint64_t kNoLimit = ~0ull;
+constexpr std::int64_t kTellEveryNs = 10'000'000'000;
 
 std::uint64_t less(std::uint64_t from, std::uint64_t what) {
   return from - std::min(from, what);
@@ -113,8 +114,12 @@ Task<Status> QuotaAuthority::learn(Quota* quota, int but) {
   auto recalling = recall(quota, but);
   const Status recalled = co_await recalling;
   if (!recalled) {
-    log_warn("nothing can be handed out of quota {} before server {} says what it has of it: {}",
-             quota->limits.id, recalled.error().server, to_text(recalled.error().code));
+    const std::int64_t now = now_ns();
+    if (quota->told_ns == 0 || now - quota->told_ns > kTellEveryNs) {
+      quota->told_ns = now;
+      log_warn("nothing can be handed out of quota {} before server {} says what it has of it: {}",
+               quota->limits.id, recalled.error().server, to_text(recalled.error().code));
+    }
     co_return recalled;
   }
   quota->known = true;
@@ -217,11 +222,7 @@ Task<Result<QuotaAuthority::Use>> QuotaAuthority::use(QuotaId id) {
       failed = Error{answer.error().code, answer.error().native, one.server};
     }
   }
-  if (failed) {
-    log_warn("quota {}: server {} does not say what it has of it: {}", id, failed->server,
-             to_text(failed->code));
-    co_return std::unexpected(*failed);
-  }
+  if (failed) co_return std::unexpected(*failed);
   co_return sum;
 }
 

@@ -41,7 +41,8 @@ class QuotaAuthority {
   struct Quota {
     QuotaLimits limits;
     std::map<ServerIndex, Given> given;
-    bool known = false;  ///< what the servers have
+    bool known = false;        ///< what the servers have
+    std::int64_t told_ns = 0;  ///< when it was logged last that one does not say
     Semaphore turn{1};
   };
   /// The turn of one quota.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 
 namespace benchfs {
@@ -18,6 +19,7 @@ constexpr std::uint64_t kNoLimit = ~0ull;
 constexpr int kWritesMax = 50;
 constexpr std::int64_t kNapNs = 1'000'000;
 constexpr int kNapsMax = 4;
+constexpr std::int64_t kTellEveryNs = 10'000'000'000;
 /// Counts of inodes that others disturbed.
 constexpr int kCountsMax = 5;
 
@@ -173,8 +175,13 @@ Task<Status> QuotaShares::ask_once(QuotaId quota, std::uint64_t bytes_more,
   if (!answer) {
     Error error = answer.error();
     if (error.code == Errc::unreachable || error.code == Errc::timed_out) {
-      log_warn("quota {}: the share cannot grow: server {}: {}", quota, error.server,
-               to_text(error.code));
+      Share& share = shares_[quota];
+      const std::int64_t now = now_ns();
+      if (share.told_ns == 0 || now - share.told_ns > kTellEveryNs) {
+        share.told_ns = now;
+        log_warn("quota {}: the share cannot grow: server {}: {}", quota, error.server,
+                 to_text(error.code));
+      }
       error.code = Errc::quota_unknown;
     }
     co_return std::unexpected(error);

@@ -74,6 +74,7 @@ class QuotaShares : public FileQuota {
     std::uint64_t held = 0;              ///< by writes in progress
     std::uint64_t quick = 0;             ///< bytes that may still be taken without counting anew
     std::uint64_t seen = 0;              ///< number of the authority's last word
+    std::int64_t told_ns = 0;            ///< when it was logged last that nobody answers
     std::shared_ptr<Round> asking;
     WaitQueue released;
   };

@@ -125,8 +125,9 @@ class ChunkStore {
   std::uint64_t stored_for(QuotaId quota);
   /// By two system calls.
   Result<Device> device() const;
-  /// Bytes of the blocks [begin, end) of the file that are not allocated, but for what has been
-  /// allocated ahead of any write. Both are multiples of `block`. A few system calls.
+  /// Bytes of the blocks [begin, end) of the file that are not allocated; on storage that is memory
+  /// also those that allocate() has set aside, until they are written. Both are multiples of
+  /// `block`. A few system calls.
   Result<std::uint64_t> unallocated(InodeId inode, std::uint64_t begin, std::uint64_t end,
                                     std::uint64_t block);
   /// Files that have local files here, chunk_list.cc: at most `most` of them, in an order of its

@@ -209,7 +209,9 @@ TEST_SUITE("quota") {
 
   TEST_CASE("quota: an answer that a recall has overtaken does not count") {
     QuotaFixture servers(3);
-    const QuotaId id = servers.make(0, 100);
+    const QuotaId id = servers.make(0, 101);
+    // A lower limit: nobody has more than it uses.
+    REQUIRE(servers.quota(wire::Quota::kSet, id, 0, 100).has_value());
     const std::uint32_t one = plain_server(servers), other = other_than(servers, one);
     servers.reply_delay_ns = 100'000'000;
     auto asking = servers.members[one].shares->more_files(id);

@@ -106,6 +106,24 @@ TEST_SUITE("space") {
     CHECK(space->measure()->stored_bytes == kMi);
   }
 
+  TEST_CASE_FIXTURE(SpaceFixture, "space: what was set aside may be written on a full server") {
+    open(kMi);
+    REQUIRE(run(store->allocate(kInode, 0, kMi)).has_value());
+    CHECK(space->measure()->room_bytes == 0);
+    if (*store->unallocated(kInode, 0, kMi, kBlock) == kMi) {
+      MESSAGE("the file system of TMPDIR does not tell what is set aside: skipped");
+      return;
+    }
+    CHECK(*store->unallocated(kInode, 0, kMi + kBlock, kBlock) == kBlock);
+    CHECK(full(write(kMi, 1)));
+    for (std::uint64_t at = 0; at < kMi; at += 64 * kBlock) {
+      CHECK(write(at, 64 * kBlock).has_value());
+      CHECK(*store->unallocated(kInode, 0, 2 * kMi, kBlock) == kMi);
+    }
+    CHECK(full(write(kMi, 1)));
+    CHECK(space->measure()->stored_bytes == kMi);
+  }
+
   TEST_CASE_FIXTURE(SpaceFixture, "space: a list is admitted or refused as a whole") {
     open(kMi);
     REQUIRE(write(0, kMi - 2 * kBlock).has_value());
