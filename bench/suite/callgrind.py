@@ -56,7 +56,7 @@ def measure(programs, roots, mode, say, may_go_on):
         return [], "no valgrind here"
     binary = os.path.join(os.path.dirname(programs["benchfsd"]), ".libs", "benchfsd")
     programs = {**programs, "server binary": binary if os.path.exists(binary) else programs["benchfsd"]}
-    count = {"smoke": 20, "quick": 500, "full": 2000}[mode]
+    count = {"smoke": 20, "quick": 1000, "full": 4000}[mode]
     # A server that an interpreter slows down must not be taken for dead; a wait must not be counted.
     common = {"BENCHFS_DEADLINE": "5min", "BENCHFS_FAILURE_DETECT": "2min", "BENCHFS_SPIN": "0s"}
     rows = []

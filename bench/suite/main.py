@@ -10,7 +10,7 @@ from . import build, callgrind, limits, machine, peers, report, stats
 from .cases import ACCESS, STORAGE, cases
 from .run import Failed, Place, idle_share, mpi, run, with_servers
 
-MINUTES = {"smoke": 2, "quick": 5, "full": 45}
+MINUTES = {"smoke": 5, "quick": 5, "full": 45}
 ROUNDS = {"smoke": 1, "quick": 3, "full": 5}
 
 

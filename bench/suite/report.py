@@ -18,7 +18,9 @@ def rows_of(result):
         for key, other in (("ratio", result["reference"]), ("share_of_limit", "memory")):
             against = figures.get((other, what, unit))
             comparable = against is not None and label != other and unit != "%"
-            row[key] = stats.ratio(rounds, against) if comparable else None
+            # Of times the inverse: above 1 is always better.
+            pair = (against, rounds) if unit == "ms" else (rounds, against)
+            row[key] = stats.ratio(*pair) if comparable else None
         rows.append(row)
     order = {what: i for i, what in enumerate(ORDER)}
     rows.sort(key=lambda row: order.get(row["what"], len(ORDER)))
@@ -57,8 +59,8 @@ def page(report):
                                                 for key, value in report["machine"].items() if value])]
     if report["limits"]:
         parts += ["## Limits\n", _table(["what", "figure"], [[row["what"], row["text"]] for row in report["limits"]])]
-    parts += ["## Targets\n", "Medians. Ratios are the median of those of the single rounds, in which the targets were "
-              "taken in turn.\n", _rows_table(report["rows"])]
+    parts += ["## Targets\n", "Medians. Ratios, of which those above 1 are better than the reference, are the median of "
+              "those of the single rounds, in which the targets were taken in turn.\n", _rows_table(report["rows"])]
     if report["peer_rows"]:
         parts += ["## IOR and mdtest\n", "Servers are started and stopped for every turn.\n",
                   _rows_table(report["peer_rows"])]

@@ -12,7 +12,7 @@ fi
 
 # measure ARGUMENT...: a smoke run with its data in $work.
 measure() {
-    timeout --kill-after=10 "$seconds_max" "$bench" --smoke --no-make --build "${CORE_LIBDIR%/libbenchfs_core/.libs}" \
+    timeout --kill-after=10 $((seconds_max * 3)) "$bench" --smoke --no-make --build "${CORE_LIBDIR%/libbenchfs_core/.libs}" \
         --work "$work/loads" --disk-dir "$work" --memory-dir "$work" --report "$work/report" "$@" \
         >"$work/output" 2>&1 </dev/null
 }
