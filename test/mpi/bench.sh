@@ -3,6 +3,7 @@
 # error that names the place. How fast anything is is not asked here.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+not_brief
 unset BENCHFS_REGISTRY BENCHFS_SERVERS # it starts servers of its own
 bench=$top_srcdir/tools/bench
 if [ -z "${CORE_LIBDIR:-}" ] || [ ! -x "$bench" ]; then
