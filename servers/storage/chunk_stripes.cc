@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <optional>
 
 #include "base/log.hpp"
@@ -22,21 +23,20 @@ namespace {
 /// where the file system does not tell (those in memory).
 std::uint64_t set_aside_in(int fd, std::uint64_t begin, std::uint64_t end) {
   constexpr unsigned kExtents = 32;
-  struct {
-    fiemap head;
-    std::array<fiemap_extent, kExtents> extents;
-  } map{};
+  alignas(fiemap) std::array<char, sizeof(fiemap) + kExtents * sizeof(fiemap_extent)> memory{};
   std::uint64_t bytes = 0;
   while (begin < end) {
-    map.head.fm_start = begin;
-    map.head.fm_length = end - begin;
-    map.head.fm_extent_count = kExtents;
-    if (ioctl(fd, FS_IOC_FIEMAP, &map.head) != 0 || map.head.fm_mapped_extents == 0) break;
+    auto* map = new (memory.data()) fiemap{};
+    map->fm_start = begin;
+    map->fm_length = end - begin;
+    map->fm_extent_count = kExtents;
+    if (ioctl(fd, FS_IOC_FIEMAP, map) != 0 || map->fm_mapped_extents == 0) break;
     const std::uint64_t from = begin;
-    for (unsigned i = 0; i < map.head.fm_mapped_extents; ++i) {
-      const fiemap_extent& extent = map.extents[i];
-      const std::uint64_t first = std::max(begin, std::uint64_t{extent.fe_logical});
-      const std::uint64_t last = std::min(end, extent.fe_logical + extent.fe_length);
+    for (unsigned i = 0; i < map->fm_mapped_extents; ++i) {
+      fiemap_extent extent;
+      std::memcpy(&extent, memory.data() + sizeof(fiemap) + i * sizeof(extent), sizeof(extent));
+      const std::uint64_t first = std::max<std::uint64_t>(begin, extent.fe_logical);
+      const std::uint64_t last = std::min<std::uint64_t>(end, extent.fe_logical + extent.fe_length);
       if (first >= last) continue;
       // Promised to data that are in memory alone, as yet: those are not of this hole.
       if ((extent.fe_flags & FIEMAP_EXTENT_DELALLOC) == 0) bytes += last - first;
