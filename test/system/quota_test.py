@@ -60,9 +60,9 @@ def test_what_cannot_be_is_said(place):
     place.benchfs("touch", "/a/f")
     for words, text in (
         (("set", "--bytes", "1G", "/a"), "a quota is begun on an empty directory"),
-        (("set", "--bytes", "1G", "/a/f"), "not a directory"),
+        (("set", "--bytes", "1G", "/a/f"), "Not a directory"),
         (("set", "--bytes", "1G", "/"), "the root has no quota"),
-        (("set", "--bytes", "1G", "/none"), "no such file or directory"),
+        (("set", "--bytes", "1G", "/none"), "No such file or directory"),
         (("remove", "/a"), "no quota begins there"),
         (("show", "/a"), "below no directory with a quota"),
     ):
