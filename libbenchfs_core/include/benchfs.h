@@ -517,7 +517,8 @@ BENCHFS_API int benchfs_path_statfs(benchfs_t *fs, const char *path, struct benc
 BENCHFS_API int benchfs_server_statfs(benchfs_t *fs, int server, struct benchfs_statfs *space);
 /* Checks the whole file system on all servers: that every directory entry stands for an inode of its type and
  * below a directory that exists, on the server it belongs to; that every inode has the entries that it counts;
- * and that data belong to a file. With BENCHFS_FSCK_REPAIR it corrects what it finds: entries without an inode
+ * that data belong to a file; and that the files of quotas are counted right, which a repair sets
+ * right, too. With BENCHFS_FSCK_REPAIR it corrects what it finds: entries without an inode
  * or a directory are removed, and so are data without a file and further entries of a directory; link counts
  * are set; an inode without an entry gets the name "#<inode>" in /lost+found, which is made if it is needed.
  * Others may use the file system meanwhile: what they change is not taken for a fault. Things that changed

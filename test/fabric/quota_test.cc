@@ -4,11 +4,15 @@
 
 #include <atomic>
 #include <chrono>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "cluster.hpp"
+#include "loop/loop.hpp"
+#include "loop/offload.hpp"
+#include "metadata/meta_store.hpp"
 
 namespace benchfs::test {
 namespace {
@@ -265,6 +269,77 @@ TEST_SUITE("quota") {
     CHECK(benchfs_pwrite(file, data.data(), kPiece, 20 * kMi) == -EDQUOT);
     CHECK(benchfs_close(file) == 0);
     CHECK(quota_of(session, "/d").bytes_used == 2 * kMi);
+  }
+
+  TEST_CASE("quota: counts are right after any work, and fsck sets wrong ones right") {
+    Cluster cluster(2);
+    QuotaId id = 0;
+    std::uint64_t files = 0;
+    {
+      Session session(cluster);
+      for (const char* path : {"/a", "/b"}) REQUIRE(benchfs_mkdir(session, path, 0755) == 0);
+      set_quota(session, "/a", 0, 30);
+      set_quota(session, "/b", 0, 12);
+      id = static_cast<QuotaId>(quota_of(session, "/a").id);
+      std::mt19937_64 random(7);
+      const auto path = [&] {
+        return (random() % 3 == 0 ? "/b/" : "/a/") + std::to_string(random() % 24);
+      };
+      for (int i = 0; i < 400; ++i) {
+        const std::string one = path(), other = path();
+        switch (random() % 7) {
+          case 0:
+            benchfs_mkdir(session, one.c_str(), 0755);
+            break;
+          case 1:
+            benchfs_symlink(session, "x", one.c_str());
+            break;
+          case 2:
+            benchfs_link(session, one.c_str(), other.c_str());
+            break;
+          case 3:
+            benchfs_rename(session, one.c_str(), other.c_str(), 0);
+            break;
+          case 4:
+            if (benchfs_unlink(session, one.c_str()) != 0) benchfs_rmdir(session, one.c_str());
+            break;
+          default:
+            create(session, one);
+        }
+      }
+      files = quota_of(session, "/a").files_used;
+      CHECK(files > 0);
+      CHECK(files <= 30);
+      struct benchfs_fsck_result result {};
+      REQUIRE(benchfs_fsck(session, 0, nullptr, nullptr, &result) == 0);
+      CHECK(result.findings == 0);
+    }
+    cluster.stop();
+    {
+      auto loop = *Loop::create({});
+      const Loop::Scope scope(*loop);
+      Offload offload(*loop);
+      auto store = *MetaStore::open({.directory = cluster.data_dir(1) + "/meta"}, *loop, offload);
+      store->set_quota_files(id, store->quota_files(id) + 5);
+      CHECK(loop->run(store->close()).has_value());
+    }
+    cluster.start();
+    Session session(cluster);
+    CHECK(quota_of(session, "/a").files_used == files + 5);
+    std::string text;
+    const auto add = [](const struct benchfs_fsck_finding* from, void* into) {
+      *static_cast<std::string*>(into) +=
+          std::string(from->word) + ": " + from->text + ": " + from->outcome;
+    };
+    struct benchfs_fsck_result result {};
+    REQUIRE(benchfs_fsck(session, BENCHFS_FSCK_REPAIR, add, &text, &result) == 0);
+    CHECK(result.findings == 1);
+    CHECK(result.corrected == 1);
+    CHECK_MESSAGE(text.starts_with("wrong-quota: quota " + std::to_string(id) + ": "), text);
+    CHECK_MESSAGE(text.ends_with(": set right"), text);
+    CHECK(quota_of(session, "/a").files_used == files);
+    REQUIRE(benchfs_fsck(session, 0, nullptr, nullptr, &result) == 0);
+    CHECK(result.findings == 0);
   }
 
   TEST_CASE("quota: many at once never exceed it, and can use all of it") {
