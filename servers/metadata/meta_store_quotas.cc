@@ -19,8 +19,7 @@ Result<std::vector<QuotaLimits>> MetaStore::quotas() const {
                    .files = record.files_limit,
                    .made_ns = record.made_ns});
   };
-  BFS_CHECK(read, read_numbered<records::QuotaRecord>(*database_->db, database_->system,
-                                                      records::kQuotaPrefix, take));
+  BFS_CHECK(read, read_numbered<records::QuotaRecord>(*database_, records::kQuotaPrefix, take));
   return all;
 }
 

@@ -224,9 +224,9 @@ Task<Result<wire::QuotaRecall::Reply>> QuotaShares::recall(wire::QuotaRecall::Re
 /// One by one, on the helper thread, while nothing changes.
 Task<Result<QuotaShares::Count>> QuotaShares::count_files(QuotaId quota, bool repair) {
   for (int tries = 0; tries < kCountsMax; ++tries) {
-    auto writing = meta_.committed();
-    BFS_CO_CHECK(written, co_await writing);
     const std::uint64_t changes = meta_.quota_changes();
+    auto settling = meta_.settled();
+    BFS_CO_CHECK(settled, co_await settling);
     std::uint64_t counted = 0;
     Status scanned;
     const MetaStore& meta = meta_;
