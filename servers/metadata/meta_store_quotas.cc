@@ -54,8 +54,7 @@ Status MetaStore::load_quota_files() {
   const auto take = [&](std::uint64_t id, std::uint64_t files) {
     quota_files_[static_cast<QuotaId>(id)] = files;
   };
-  return read_numbered<std::uint64_t>(*database_->db, database_->system, records::kQuotaFilesPrefix,
-                                      take);
+  return read_numbered<std::uint64_t>(*database_, records::kQuotaFilesPrefix, take);
 }
 
 }  // namespace benchfs
