@@ -106,19 +106,25 @@ BENCHFS_API int benchfs_open(benchfs_t *fs, const char *path, int flags, uint32_
                              uint64_t chunk_bytes, benchfs_file_t **file);
 
 /* Close `file` and free it, also when an error is returned. All its requests must have completed
- * (-EBUSY, and the file stays open, if not). Tells the file's home server the size that was written. */
+ * (-EBUSY, and the file stays open, if not). Tells the file's home server the size that was written. With
+ * the last close, or the end of the session, a file that has no name any more goes; its space is free soon
+ * after, that of small files that others have unlinked at the latest with this session's next call that is
+ * made a second later. */
 BENCHFS_API int benchfs_close(benchfs_file_t *file);
 
 /* Scalable open: one process opens, the others get its handle (a broadcast) and need no server to use
  * it. benchfs_export writes at most BENCHFS_HANDLE_BYTES to `handle` and returns the number. The blob is
- * valid in every session with the same cluster. `flags` of benchfs_import: access mode only. */
+ * valid in every session with the same cluster. `flags` of benchfs_import: access mode only. A file that
+ * loses its last name stays for the importers as long as the exporter has it open; then -ESTALE. */
 #define BENCHFS_HANDLE_BYTES 4352
 BENCHFS_API int benchfs_export(benchfs_file_t *file, void *handle, size_t capacity);
 BENCHFS_API int benchfs_import(benchfs_t *fs, const void *handle, size_t bytes, int flags,
                                benchfs_file_t **file);
 
 /* Remove a name of a file, or of a symbolic link itself. -EISDIR: a directory, see benchfs_rmdir. With
- * its last name the file goes, also what sessions have open of it. */
+ * its last name the file goes, unless sessions have it open: they can use it as before (benchfs_fstat
+ * shows nlink 0) until they close it, end or die. -ESTALE or -EHOSTUNREACH of an open file: its home server
+ * was stopped or died meanwhile, and such files did not survive that. */
 BENCHFS_API int benchfs_unlink(benchfs_t *fs, const char *path);
 /* -EEXIST: there is something of that name. */
 BENCHFS_API int benchfs_mkdir(benchfs_t *fs, const char *path, uint32_t mode);

@@ -12,6 +12,7 @@
 #include "wire/lock_messages.hpp"
 #include "wire/move_messages.hpp"
 #include "wire/namespace_messages.hpp"
+#include "wire/open_messages.hpp"
 #include "wire/session_messages.hpp"
 
 namespace benchfs::wire {
@@ -27,7 +28,8 @@ using All = List<
     Read, Write, Sync, DropData, MarkSpread, Allocate, Seek,
     Lock, Unlock, SharedPointer, TryLock,
     ServerStatus, ServerSpace,
-    Scan, Repair>;
+    Scan, Repair,
+    Hold, Release>;
 // clang-format on
 
 /// Bytes of the largest request or reply body.
