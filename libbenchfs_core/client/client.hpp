@@ -119,6 +119,9 @@ class Client {
   Task<Outcome> list_xattrs(std::string path, bool follow, std::span<std::byte> into);
   Task<Outcome> remove_xattr(std::string path, bool follow, std::string name);
   Task<Result<OpenDirectory*>> open_directory(std::string path, bool attributes);
+  /// Lists only what fits, and with `descend` all directories, too.
+  Task<Result<OpenDirectory*>> open_search(std::string path, Match match, bool attributes,
+                                           bool descend);
   /// The next entry into `entry`: 1, or 0 at the end.
   Task<Outcome> read_directory(OpenDirectory* directory, ListedEntry* entry);
   void close_directory(OpenDirectory* directory);
@@ -282,6 +285,9 @@ class Client {
   void name_lost() { ++unlinks_; }
   Task<Status> fill(OpenDirectory* directory);
   Task<Status> read_page(OpenDirectory* directory, std::size_t part);
+  Task<Status> find_page(OpenDirectory* directory, std::size_t part);
+  Task<Outcome> next_found(OpenDirectory* directory, ListedEntry* entry);
+  Task<Result<bool>> decide(OpenDirectory* directory, ListedEntry* entry);
   Task<Outcome> flush_sizes_of(InodeId inode);
   Task<Result<OpenFile*>> open_as_file(std::string path, OpenMode how);
   Task<Outcome> sync_directory(OpenFile* directory);

@@ -7,6 +7,7 @@
 #include "wire/admin_messages.hpp"
 #include "wire/check_messages.hpp"
 #include "wire/data_messages.hpp"
+#include "wire/find_messages.hpp"
 #include "wire/header.hpp"
 #include "wire/inode_messages.hpp"
 #include "wire/lock_messages.hpp"
@@ -29,7 +30,8 @@ using All = List<
     Lock, Unlock, SharedPointer, TryLock,
     ServerStatus, ServerSpace,
     Scan, Repair,
-    Hold, Release>;
+    Hold, Release,
+    FindEntries>;
 // clang-format on
 
 /// Bytes of the largest request or reply body.
