@@ -43,6 +43,7 @@ struct OpenFile {
   bool nameless = false;        ///< known to have lost its last name
   std::uint64_t unlinks = 0;    ///< of this session, when it was opened
   std::uint64_t size_seen = 0;  ///< at least that large
+  std::int64_t opened_ns = 0;
 
   // Calls without an offset, one after the other.
   std::uint64_t position = 0;
