@@ -1,17 +1,15 @@
 /*
- * overlap.c - how much computing nonblocking reads and writes hide, with the data verified.
+ * overlap.c - how much computing nonblocking reads and writes hide, on several targets in turn.
  *
- *   benchfs run -n 2 -- mpiexec -n 2 overlap [-b MiB per rank and call] [-r repetitions] [-p BYTES]
- *                                            [-t microseconds between MPI_Tests] [-m]
- *                                            FILE[@hint=value[,hint=value]...]...
+ *   mpiexec -n RANKS overlap [-b bytes of each rank and call] [-r rounds] [-p bytes of a piece]
+ *                            [-t microseconds between MPI_Tests] [-m] LABEL=mpi:PATH...
  *
  * For each nonblocking call: the time of the I/O alone (start and wait), of as much computing
  * alone, of both at once without a call of MPI in between, and of both with an MPI_Test every now
- * and then. Times are those of the slowest rank, medians over the repetitions. Hidden is how much
- * of the computing (or of the I/O, if that is shorter) is gone when both are done at once, the
- * median over the repetitions of what each gives: 100 % if it costs nothing, 0 % if one comes after
- * the other, less if they hinder each other. Independent calls move one contiguous block per rank,
- * collective ones every N-th piece of BYTES bytes. -m asks for MPI_THREAD_MULTIPLE. Set
+ * and then. Times are those of the slowest rank. Hidden is how much of the computing (or of the
+ * I/O, if that is shorter) is gone when both are done at once: 100 % if it costs nothing, 0 % if
+ * one comes after the other, less if they hinder each other. Independent calls move one contiguous
+ * block per rank, collective ones every RANKS-th piece. -m asks for MPI_THREAD_MULTIPLE. Set
  * BENCHFS_PROGRESS_THREAD=true to compare. Servers and ranks share the cores of one host: what
  * hides computing there is what runs on a core that is free.
  */
@@ -22,20 +20,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "load.h"
 
-#define REPETITIONS_MAX 64
 #define UNIT_STEPS 20000
 
 typedef int call_type(MPI_File, MPI_Offset, void*, int, MPI_Datatype, MPI_Request*);
 
-static size_t bytes = 32 << 20, piece = 65536;
-static int repetitions = 7;
+static size_t bytes = 8 << 20, piece = 65536;
+static int rounds = 3;
 static double test_seconds = 200e-6;
-static char* data;
+static unsigned char* data;
 
-/* ---- computing --------------------------------------------------------------------------------
- */
+/* ---- computing ---- */
 
 static volatile uint64_t result_of_computing;
 static double unit_seconds;
@@ -71,38 +67,12 @@ static void compute(long units, MPI_Request* request) {
 
     compute_unit();
     if (request == NULL || MPI_Wtime() < next) continue;
-    check(MPI_Test(request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    check_mpi(MPI_Test(request, &done, MPI_STATUS_IGNORE), "MPI_Test");
     next = MPI_Wtime() + test_seconds;
   }
 }
 
-/* ---- data --------------------------------------------------------------------------------------
- */
-
-static uint64_t pattern(size_t at, int round, int owner) {
-  return ((uint64_t)at + (uint64_t)round * 0x100000001b3 + (uint64_t)owner * 0xc2b2ae3d27d4eb4f) *
-         0x9e3779b97f4a7c15;
-}
-
-static void fill(int round) {
-  for (size_t i = 0; i < bytes; i += 8) {
-    const uint64_t value = pattern(i, round, rank);
-    memcpy(data + i, &value, 8);
-  }
-}
-
-static void verify(int round, const char* what) {
-  for (size_t i = 0; i < bytes; i += 8) {
-    const uint64_t value = pattern(i, round, rank);
-
-    if (memcmp(data + i, &value, 8) == 0) continue;
-    fprintf(stderr, "rank %d: %s: wrong data at byte %zu\n", rank, what, i);
-    MPI_Abort(MPI_COMM_WORLD, 1);
-  }
-}
-
-/* ---- measuring ---------------------------------------------------------------------------------
- */
+/* ---- measuring ---- */
 
 static int iwrite_at(MPI_File file, MPI_Offset offset, void* from, int count, MPI_Datatype type,
                      MPI_Request* request) {
@@ -137,23 +107,12 @@ static double timed(MPI_File file, const struct operation* operation, MPI_Offset
   MPI_Barrier(MPI_COMM_WORLD);
   start = MPI_Wtime();
   if (way != COMPUTING)
-    check(operation->call(file, offset, data, (int)bytes, MPI_BYTE, &request), operation->name);
+    check_mpi(operation->call(file, offset, data, (int)bytes, MPI_BYTE, &request), operation->name);
   if (way != IO) compute(units, way == TESTED ? &request : NULL);
-  check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
+  check_mpi(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
   seconds = MPI_Wtime() - start;
   MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
   return seconds;
-}
-
-static int by_size(const void* a, const void* b) {
-  const double x = *(const double*)a, y = *(const double*)b;
-
-  return (x > y) - (x < y);
-}
-
-static double median(double* values) {
-  qsort(values, (size_t)repetitions, sizeof(*values), by_size);
-  return values[repetitions / 2];
 }
 
 /* Of the smaller of the two times, how much is gone when both are done at once. */
@@ -161,144 +120,137 @@ static double hidden(double io, double computing, double both) {
   return 100 * (io + computing - both) / (io < computing ? io : computing);
 }
 
-static void measure(MPI_File file, const struct operation* operation) {
+static uint64_t place(size_t at, int collective) {
+  return collective ? (at / piece * (size_t)ranks + (size_t)rank) * piece
+                    : (uint64_t)rank * bytes + at;
+}
+
+static void fill_all(int collective, int round) {
+  for (size_t at = 0; at < bytes; at += piece)
+    fill(data + at, piece, place(at, collective), (uint64_t)round);
+}
+
+static void verify_all(int collective, int round, const char* what) {
+  for (size_t at = 0; at < bytes; at += piece)
+    verify(data + at, piece, place(at, collective), (uint64_t)round, what);
+}
+
+static void read_back(MPI_File file, const struct operation* operation, MPI_Offset offset) {
+  MPI_Request request;
+
+  memset(data, 0x55, bytes);
+  check_mpi(operation->collective
+                ? MPI_File_iread_at_all(file, offset, data, (int)bytes, MPI_BYTE, &request)
+                : MPI_File_iread_at(file, offset, data, (int)bytes, MPI_BYTE, &request),
+            "read");
+  check_mpi(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
+}
+
+/* One round of an operation; `units` of computing, which the first rounds find. */
+static void measure(MPI_File file, const char* label, const struct operation* operation, int round,
+                    long* units) {
   const MPI_Offset offset = operation->collective ? 0 : (MPI_Offset)rank * (MPI_Offset)bytes;
-  double seconds[WAYS][REPETITIONS_MAX], gone[WAYS][REPETITIONS_MAX];
-  double shortest = 1e9;
-  long units = 1;
+  double seconds[WAYS];
+  char what[64];
 
-  for (int round = -3; round < repetitions; round++) { /* the first ones do not count */
-    for (int way = 0; way < WAYS; way++) {
-      double taken;
-      MPI_Request request;
-
-      if (operation->reads) {
-        memset(data, 0x55, bytes);
-      } else {
-        fill(round * WAYS + way);
-      }
-      taken = timed(file, operation, offset, (enum way)way, units);
-      if (way == IO && round < 0) {
-        if (taken < shortest) shortest = taken;
-        units = (long)(shortest / unit_seconds) + 1;
-      }
-      if (round >= 0) seconds[way][round] = taken;
-      if (way == COMPUTING) continue;
-      if (!operation->reads) {
-        memset(data, 0x55, bytes);
-        check(operation->collective
-                  ? MPI_File_iread_at_all(file, offset, data, (int)bytes, MPI_BYTE, &request)
-                  : MPI_File_iread_at(file, offset, data, (int)bytes, MPI_BYTE, &request),
-              "read");
-        check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
-      }
-      verify(operation->reads ? 0 : round * WAYS + way, operation->name);
+  for (int way = 0; way < WAYS; way++) {
+    const int number = (round + 4) * WAYS + way;
+    if (!operation->reads)
+      fill_all(operation->collective, number);
+    else
+      memset(data, 0x55, bytes);
+    seconds[way] = timed(file, operation, offset, (enum way)way, *units);
+    if (way == IO && round < 0) {
+      const long found = (long)(seconds[IO] / unit_seconds) + 1;
+      *units = round == -3 || found < *units ? found : *units;
     }
+    if (way == COMPUTING) continue;
+    if (!operation->reads) read_back(file, operation, offset);
+    verify_all(operation->collective, operation->reads ? 0 : number, label);
   }
-  for (int way = BOTH; way < WAYS; way++) {
-    for (int i = 0; i < repetitions; i++)
-      gone[way][i] = hidden(seconds[IO][i], seconds[COMPUTING][i], seconds[way][i]);
-  }
-  if (rank != 0) return;
-  printf("%-14s %8.2f %8.2f %8.2f %5.0f %% %9.2f %5.0f %%\n", operation->name,
-         1e3 * median(seconds[IO]), 1e3 * median(seconds[COMPUTING]), 1e3 * median(seconds[BOTH]),
-         median(gone[BOTH]), 1e3 * median(seconds[TESTED]), median(gone[TESTED]));
-  fflush(stdout);
+  if (round < 0) return;
+  snprintf(what, sizeof(what), "%s alone", operation->name);
+  print_figure(round, label, what, "ms", 1e3 * seconds[IO]);
+  snprintf(what, sizeof(what), "%s hidden", operation->name);
+  print_figure(round, label, what, "%", hidden(seconds[IO], seconds[COMPUTING], seconds[BOTH]));
+  snprintf(what, sizeof(what), "%s hidden, with MPI_Test", operation->name);
+  print_figure(round, label, what, "%", hidden(seconds[IO], seconds[COMPUTING], seconds[TESTED]));
 }
 
-static void set_hints(MPI_Info info, char* list) {
-  for (char* word = strtok(list, ","); word != NULL; word = strtok(NULL, ",")) {
-    char* value = strchr(word, '=');
-
-    if (value == NULL) continue;
-    *value++ = '\0';
-    MPI_Info_set(info, word, value);
-  }
-}
-
-static void measure_file(char* name) {
-  char* hints = strchr(name, '@');
+static void set_view(MPI_File file, int collective) {
   MPI_Datatype pieces, view;
-  MPI_Info info;
-  MPI_File file;
 
-  if (rank == 0)
-    printf("%s\n                    I/O  compute  at once  hidden +MPI_Test  hidden\n", name);
-  MPI_Info_create(&info);
-  if (hints != NULL) {
-    *hints++ = '\0';
-    set_hints(info, hints);
+  if (!collective) {
+    check_mpi(MPI_File_set_view(file, 0, MPI_BYTE, MPI_BYTE, "native", MPI_INFO_NULL), "view");
+    return;
   }
-  if (rank == 0) MPI_File_delete(name, MPI_INFO_NULL);
-  MPI_Barrier(MPI_COMM_WORLD);
-  check(MPI_File_open(MPI_COMM_WORLD, name, MPI_MODE_CREATE | MPI_MODE_RDWR, info, &file), name);
-  MPI_Info_free(&info);
   MPI_Type_vector((int)(bytes / piece), (int)piece, (int)piece * ranks, MPI_BYTE, &pieces);
   MPI_Type_create_resized(pieces, 0, (MPI_Aint)(bytes * (size_t)ranks), &view);
   MPI_Type_commit(&view);
-  MPI_Type_free(&pieces);
-  for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
-    if (operations[i].collective)
-      check(MPI_File_set_view(file, rank * (MPI_Offset)piece, MPI_BYTE, view, "native",
-                              MPI_INFO_NULL),
-            name);
-    if (operations[i].reads) { /* what is read */
-      fill(0);
-      check(MPI_File_write_at_all(
-                file, operations[i].collective ? 0 : (MPI_Offset)rank * (MPI_Offset)bytes, data,
-                (int)bytes, MPI_BYTE, MPI_STATUS_IGNORE),
-            name);
-    }
-    measure(file, operations + i);
-  }
+  check_mpi(
+      MPI_File_set_view(file, rank * (MPI_Offset)piece, MPI_BYTE, view, "native", MPI_INFO_NULL),
+      "view");
   MPI_Type_free(&view);
-  check(MPI_File_close(&file), name);
-  if (rank == 0) MPI_File_delete(name, MPI_INFO_NULL);
+  MPI_Type_free(&pieces);
+}
+
+/* What is read in every round is written once. */
+static void measure_all(struct target* targets, MPI_File* files, int n_targets) {
+  for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+    const struct operation* const operation = operations + i;
+    long units[TARGETS_MAX];
+
+    for (int t = 0; t < n_targets; t++) {
+      units[t] = 1;
+      set_view(files[t], operation->collective);
+      if (!operation->reads) continue;
+      fill_all(operation->collective, 0);
+      check_mpi(MPI_File_write_at_all(
+                    files[t], operation->collective ? 0 : (MPI_Offset)rank * (MPI_Offset)bytes,
+                    data, (int)bytes, MPI_BYTE, MPI_STATUS_IGNORE),
+                targets[t].label);
+    }
+    for (int round = -3; round < rounds; round++) /* the first ones do not count */
+      for (int k = 0; k < n_targets; k++) {
+        const int t = (k + round + 3) % n_targets;
+        measure(files[t], targets[t].label, operation, round, &units[t]);
+      }
+  }
 }
 
 int main(int argc, char** argv) {
-  int option, provided, wanted = MPI_THREAD_SINGLE;
-  const char* thread = getenv("BENCHFS_PROGRESS_THREAD");
+  struct target targets[TARGETS_MAX];
+  MPI_File files[TARGETS_MAX];
+  int multiple = 0, n_targets;
 
-  while ((option = getopt(argc, argv, "b:r:p:t:m")) != -1) {
-    switch (option) {
-      case 'b':
-        bytes = (size_t)atol(optarg) << 20;
-        break;
-      case 'r':
-        repetitions = atoi(optarg);
-        break;
-      case 'p':
-        piece = (size_t)atol(optarg);
-        break;
-      case 't':
-        test_seconds = atof(optarg) * 1e-6;
-        break;
-      case 'm':
-        wanted = MPI_THREAD_MULTIPLE;
-        break;
-      default:
-        return 2;
-    }
+  for (int i = 1; i < argc; i++) multiple |= strcmp(argv[i], "-m") == 0;
+  load_begin(&argc, &argv, "overlap", multiple);
+  for (int option; (option = getopt(argc, argv, "b:r:p:t:m")) != -1;) {
+    if (option == 'b') bytes = number(optarg, 1 << 30, "-b");
+    if (option == 'r') rounds = (int)number(optarg, ROUNDS_MAX, "-r");
+    if (option == 'p') piece = number(optarg, 1 << 28, "-p");
+    if (option == 't') test_seconds = (double)number(optarg, 1000000, "-t") * 1e-6;
+    if (option == '?') fail("see the head of overlap.c for the options");
   }
-  if (optind == argc || repetitions < 1 || repetitions > REPETITIONS_MAX || piece == 0 ||
-      piece % 8 != 0 || bytes < piece || bytes > (1u << 30)) {
-    fprintf(stderr, "overlap: see the head of overlap.c for how to call it\n");
-    return 2;
-  }
-  MPI_Init_thread(&argc, &argv, wanted, &provided);
-  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-  MPI_File_set_errhandler(MPI_FILE_NULL, MPI_ERRORS_RETURN);
+  if (piece % 8 != 0 || bytes < piece) fail("-p is a multiple of 8 and at most -b");
   bytes -= bytes % piece;
-  data = malloc(bytes);
-  if (data == NULL) MPI_Abort(MPI_COMM_WORLD, 1);
+  data = aligned_memory(bytes);
   calibrate();
-  if (rank == 0)
-    printf("%d ranks, %zu MiB each, progress thread: %s; milliseconds, median of %d\n", ranks,
-           bytes >> 20, thread != NULL && *thread != '\0' ? thread : "false", repetitions);
-  for (int i = optind; i < argc; i++) measure_file(argv[i]);
+  n_targets = take_targets(argc, argv, optind, targets);
+  for (int t = 0; t < n_targets; t++) {
+    if (targets[t].kind != MPI_KIND) fail("%s: overlap is for MPI targets", targets[t].label);
+    if (rank == 0) file_remove(&targets[t], targets[t].path);
+    MPI_Barrier(MPI_COMM_WORLD);
+    check_mpi(MPI_File_open(MPI_COMM_WORLD, targets[t].path, MPI_MODE_CREATE | MPI_MODE_RDWR,
+                            MPI_INFO_NULL, &files[t]),
+              targets[t].path);
+  }
+  measure_all(targets, files, n_targets);
+  for (int t = 0; t < n_targets; t++) {
+    check_mpi(MPI_File_close(&files[t]), targets[t].label);
+    if (rank == 0) file_remove(&targets[t], targets[t].path);
+  }
   free(data);
-  MPI_Finalize();
+  load_end();
   return 0;
 }

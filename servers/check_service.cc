@@ -114,6 +114,8 @@ Task<Result<Page>> CheckService::scan_page(wire::Scan::Request request, std::str
 }
 
 Task<Status> CheckService::scan_store(wire::Scan::Request request, std::string name, Page* page) {
+  auto settling = store_.settled();
+  BFS_CO_CHECK(settled, co_await settling);
   Status done;
   const MetaStore& store = store_;
   auto call = offload_.run([&store, &request, &name, &done, page] {

@@ -7,11 +7,6 @@
 #include "base/log.hpp"
 
 namespace benchfs {
-namespace {
-
-constexpr std::int64_t kLateNs = 1'000'000'000;
-
-}  // namespace
 
 void Holds::closed(ServerIndex home, InodeId inode) {
   std::vector<InodeId>& inodes = closed_[home];

@@ -14,9 +14,9 @@ namespace benchfs {
 
 class Holds {
  public:
-  /// Closes of files larger than this are not kept back: what they take is too much to be late
-  /// with.
+  /// Closes of files larger than this, or that were open longer, are not kept back.
   static constexpr std::uint64_t kSmallBytes = 64 << 10;
+  static constexpr std::int64_t kLateNs = 1'000'000'000;
 
   explicit Holds(Caller& caller) : caller_(caller), closed_(caller.servers()) {}
 

@@ -108,6 +108,7 @@ OpenFile* Client::adopt(std::string path, InodeId inode, std::uint64_t chunk_byt
   file->readable = readable;
   file->writable = writable;
   file->unlinks = unlinks_;
+  file->opened_ns = now_ns();
   file->dirty_servers.resize(caller_->servers());
   files_.emplace(inode, file);
   ++open_files_;
@@ -151,7 +152,8 @@ Task<Outcome> Client::close(OpenFile* file) {
     co_await telling;
   } else if (file->held) {
     holds_->closed(home, file->inode);
-    if (file->size_seen > Holds::kSmallBytes) holds_->tell(home);
+    const bool small = file->size_seen <= Holds::kSmallBytes;
+    if (!small || now_ns() - file->opened_ns > Holds::kLateNs) holds_->tell(home);
   }
   delete file;
   co_return outcome;

@@ -129,8 +129,12 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
     if (total > 0 && !size_told_) wrote(end);
     co_return static_cast<std::int64_t>(total);
   }
-  if (missing_.empty()) co_return static_cast<std::int64_t>(total);
+  if (missing_.empty()) {
+    file_.size_seen = std::max(file_.size_seen, total);
+    co_return static_cast<std::int64_t>(total);
+  }
   const Outcome counted = co_await end_of_read(extents, total);
+  if (counted) file_.size_seen = std::max(file_.size_seen, *size_);
   co_return counted;
 }
 

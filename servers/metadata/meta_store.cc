@@ -1,8 +1,8 @@
-// The metadata store at work: reads and changes through the batch of the turn, writing it, group
-// commit of the log, and the reservation of inode numbers.
+// The metadata store at work: reads and changes through the batch, writing it, syncs, and the
+// reservation of inode numbers.
 //
-// A batch is written by the loop's own thread: that is a copy into the page cache and the memtable,
-// a few microseconds. What waits for a device (syncing the log) runs on the helper thread.
+// A batch is written by the loop's own thread: that is a copy into mapped memory. What waits for a
+// device (syncing the journal) or takes long (the way down to RocksDB) runs on the helper thread.
 #include "metadata/meta_store.hpp"
 
 #include <sys/stat.h>
@@ -17,6 +17,9 @@ namespace {
 constexpr std::uint64_t kCounterEnd = 1ull << 48;
 /// Finished drops that wait for a batch at most.
 constexpr std::size_t kFinishedMax = 1024;
+/// In the batch: of the count of files, and of a drop that is finished.
+constexpr std::size_t kFilesBytes = 32;
+constexpr std::size_t kFinishedBytes = 32;
 
 }  // namespace
 
@@ -39,25 +42,15 @@ Result<Inode> MetaStore::inode(InodeId inode) const {
 
 Result<std::vector<DropIntent>> MetaStore::drops() const {
   std::vector<DropIntent> intents;
-  const std::unique_ptr<rocksdb::Iterator> at(
-      database_->db->NewIterator(rocksdb::ReadOptions(), database_->system));
-  const auto prefix = slice(records::kDropPrefix);
-  for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) {
-    records::DropRecord record;
-    if (at->key().size() != prefix.size() + 8 ||
-        !records::read({at->value().data(), at->value().size()}, record)) {
-      log_error("a drop record of the metadata in {} is not of this version", options_.directory);
-      return fail(Errc::io, EIO);
-    }
-    const std::uint64_t number = records::get_big_endian(at->key().data() + prefix.size());
-    if (std::ranges::find(finished_drops_, number) != finished_drops_.end()) continue;
+  const auto take = [&](std::uint64_t number, const records::DropRecord& record) {
+    if (std::ranges::find(finished_drops_, number) != finished_drops_.end()) return;
     intents.push_back({.number = number,
                        .inode = record.inode,
                        .size = record.size,
                        .remove = record.remove != 0,
                        .spread = record.spread != 0});
-  }
-  if (!at->status().ok()) return std::unexpected(error_of(at->status()));
+  };
+  BFS_CHECK(all, read_numbered<records::DropRecord>(*database_, records::kDropPrefix, take));
   return intents;
 }
 
@@ -117,42 +110,65 @@ void MetaStore::finish_drop(const DropIntent& intent) {
 }
 
 void MetaStore::touch() {
-  if (batch_ != nullptr) return;
-  batch_ = std::make_shared<Batch>();
-  write_batch().detach();
+  pending_ = true;
+  if (write_scheduled_) return;
+  write_scheduled_ = true;
+  write_later().detach();
 }
 
-Task<void> MetaStore::write_batch() {
+/// For those who do not wait for their changes.
+Task<void> MetaStore::write_later() {
   const Gate::Pass pass = background_.enter();
-  co_await loop_.next_turn();  // after everything that is ready now
+  co_await loop_.next_turn();
+  write_scheduled_ = false;
+  auto writing = committed();
+  co_await writing;
+}
+
+bool MetaStore::fits() const {
+  return database_->batch_fits(kFilesBytes + finished_drops_.size() * kFinishedBytes);
+}
+
+/// The batch into the journal, or all of it undone.
+Status MetaStore::write() {
   Database& database = *database_;
   const auto files = static_cast<std::uint64_t>(static_cast<std::int64_t>(files_) + files_change_);
   if (files_change_ != 0) database.put(database.system, records::kFilesKey, files);
   for (const std::uint64_t number : finished_drops_) {
     database.remove(database.system, records::Key::drop(number).view());
   }
-  // After a full disk RocksDB takes no writes until it is told to go on.
-  if (database.write_failed) database.db->Resume().PermitUncheckedError();
-  const rocksdb::Status written =
-      database.db->Write(rocksdb::WriteOptions(), database.batch.GetWriteBatch());
-  database.batch.Clear();
-  const std::shared_ptr<Batch> batch = std::move(batch_);
-  batch_.reset();
-  if (written.ok()) {
+  Status written;
+  const bool may_begin = !moving_ && !background_.closed();
+  if (!database.batch_fits(0) && may_begin) written = begin_generation();
+  if (written) written = database.commit();
+  if (written) {
     files_ = files;
     finished_drops_.clear();
-  } else {
-    if (!database.write_failed) log_error("writing metadata: {}", written.ToString());
-    batch->outcome = std::unexpected(error_of(written));
+  } else if (!write_failed_) {
+    log_error("writing metadata to their journal: {}", to_text(written.error().code));
   }
-  database.write_failed = !written.ok();
+  write_failed_ = !written;
+  roll_back();
+  if (!moving_ && may_begin && database.journals[0]->bytes() >= options_.journal_bytes) {
+    // If that fails, the journal has room, and the next batch tries it again.
+    const Status begun = begin_generation();
+    if (!begun) log_debug("a new journal: {}", to_text(begun.error().code));
+  }
+  return written;
+}
+
+/// Of what is not in the journal nothing has happened.
+void MetaStore::roll_back() {
+  database_->roll_back();
   files_change_ = 0;
-  batch->written.set();
+  pending_ = false;
 }
 
 Task<Status> MetaStore::committed() {
-  if (batch_ == nullptr) co_return Status{};
-  const std::shared_ptr<Batch> batch = batch_;
+  if (!pending_) co_return Status{};
+  if (blocked_ == nullptr && (fits() || !moving_)) co_return write();
+  if (blocked_ == nullptr) blocked_ = std::make_shared<Batch>();
+  const std::shared_ptr<Batch> batch = blocked_;
   auto written = batch->written.wait();
   co_await written;
   co_return batch->outcome;
@@ -179,14 +195,15 @@ Task<void> MetaStore::sync_rounds() {
   while (next_round_ != nullptr) {
     running_round_ = std::move(next_round_);
     next_round_.reset();
-    rocksdb::DB* db = database_->db.get();
-    rocksdb::Status synced;
-    auto call = offload_.run([db, &synced] { synced = db->SyncWAL(); });
+    Status& outcome = running_round_->outcome;
+    // What was moved out of them was synced in RocksDB before they were cleared.
+    const std::array journals{database_->journals[0].get(), database_->journals[1].get()};
+    auto call = offload_.run([&journals, &outcome] {
+      for (Journal* journal : journals) {
+        if (outcome) outcome = journal->sync();
+      }
+    });
     co_await call;
-    if (!synced.ok()) {
-      log_error("syncing the metadata's log: {}", synced.ToString());
-      running_round_->outcome = std::unexpected(error_of(synced));
-    }
     running_round_->done.set();
     running_round_.reset();
   }
@@ -235,8 +252,8 @@ Status MetaStore::store_counter(std::uint64_t limit) {
   }
   rocksdb::WriteOptions durable;
   durable.sync = true;
-  const auto put = database_->db->Put(durable, database_->system, slice(records::kCounterKey),
-                                      slice(records::bytes_of(limit)));
+  const auto put = database_->db->Put(durable, database_->handle(Family::system),
+                                      slice(records::kCounterKey), slice(records::bytes_of(limit)));
   if (put.ok()) return {};
   log_error("reserving inode numbers: {}", put.ToString());
   return std::unexpected(error_of(put));

@@ -1,5 +1,7 @@
-// The metadata of one server in RocksDB: directory entries, inodes, and the system's own records.
-// Changes of one loop turn are one write batch; what is not written yet is seen by every read.
+// The metadata of one server: directory entries, inodes, and the system's own records. Changes are
+// a batch until they are written to a journal, which survives the process. They stay in memory,
+// too, and go to RocksDB behind the operations, many together, when a journal is full. Reads see
+// all of it.
 //
 //   column family  key                              value
 //   dentry         parent inode (big-endian), name  EntryRecord
@@ -94,14 +96,17 @@ struct Applied {
   Entry replaced;  ///< by an exchange
 };
 
-/// Single-threaded. Changes are begun by calls that return at once and are in the batch of this
-/// turn; `co_await committed()` says whether it was written. If it was not, none of its changes
-/// happened.
+/// Single-threaded. Changes are begun by calls that return at once and are in the batch;
+/// `co_await committed()` writes it, and says whether that was done. If it was not, none of its
+/// changes happened. What nobody waits for is written in the next turn of the loop.
 class MetaStore {
  public:
   struct Options {
     std::string directory;                  ///< made if missing
     std::uint64_t numbers_reserved = 4096;  ///< inode numbers made durable at a time
+    /// Bytes of changes after which they go to RocksDB. While that is slow there may be four times
+    /// as many; memory is needed for those, and for those on their way.
+    std::uint64_t journal_bytes = 16u << 20;
   };
   /// Errors are logged with the path: busy if another process has it open, version if it is not
   /// ours.
@@ -110,7 +115,7 @@ class MetaStore {
   MetaStore(const MetaStore&) = delete;
   MetaStore& operator=(const MetaStore&) = delete;
 
-  // ---- reads, changes of this turn included. Errors: not_found, io ----
+  // ---- reads, the batch included. Errors: not_found, io ----
   Result<Entry> entry(InodeId parent, std::string_view name) const;
   Result<Inode> inode(InodeId inode) const;
   /// Of a symbolic link.
@@ -123,10 +128,12 @@ class MetaStore {
   Status entries(InodeId parent, std::string_view after,
                  const std::function<bool(std::string_view name, Entry entry)>& visit) const;
 
-  // Of everything, as it is on the disk (what is not written yet is not seen), in the order of the
-  // keys, from the first one after the given one on (0: from the start), until `visit` returns
-  // false. Other threads may call them, too: in the hash table of the inodes an iterator first has
-  // to sort.
+  /// Everything changed so far has gone to RocksDB. An error: it was tried, and will be again.
+  Task<Status> settled();
+  // Of everything, as RocksDB has it: what was changed after the last settled() may not be seen. In
+  // the order of the keys, from the first one after the given one on (0: from the start), until
+  // `visit` returns false. Other threads may call them, too: in the hash table of the inodes an
+  // iterator first has to sort.
   Status scan_entries(
       InodeId parent, std::string_view after,
       const std::function<bool(InodeId parent, std::string_view name, Entry entry)>& visit) const;
@@ -163,7 +170,7 @@ class MetaStore {
   void finish_drop(const DropIntent& intent);
 
   /// True while changes wait to be written.
-  bool pending() const { return batch_ != nullptr; }
+  bool pending() const { return pending_; }
   /// All changes begun so far are written (not: on the device). At once if there are none.
   Task<Status> committed();
   /// All changes begun so far are on the device. Callers that come together share one sync.
@@ -211,7 +218,14 @@ class MetaStore {
   void touch();
   void remove_xattrs(InodeId inode);
   void start_reserve();
-  Task<void> write_batch();
+  Task<void> write_later();
+  bool fits() const;
+  Status write();
+  void roll_back();
+  Status begin_generation();
+  Task<void> move_down();
+  Task<bool> move_all_down();
+  void settle_blocked(Status outcome);
   Task<void> sync_rounds();
   Task<void> reserve(std::uint64_t limit);
   Status store_counter(std::uint64_t limit);
@@ -221,7 +235,14 @@ class MetaStore {
   Offload& offload_;
   std::unique_ptr<Database> database_;
   bool volatile_ = false;  ///< the storage is memory: a sync has nothing to do
-  std::shared_ptr<Batch> batch_;
+  bool pending_ = false;
+  bool write_scheduled_ = false;
+  bool write_failed_ = false;                  ///< and was logged
+  std::shared_ptr<Batch> blocked_;             ///< the batch waits until the journal has room again
+  bool moving_ = false;                        ///< older changes to RocksDB
+  std::uint64_t moved_ = 0, generations_ = 0;  ///< generations that are in RocksDB; that have begun
+  Status moved_last_;
+  WaitQueue moves_down_;                   ///< woken by each success and failure
   std::shared_ptr<SyncRound> next_round_;  ///< has not begun: whoever comes now joins it
   std::shared_ptr<SyncRound> running_round_;
   bool syncing_ = false;

@@ -9,53 +9,30 @@ Status MetaStore::entries(
     const std::function<bool(std::string_view name, Entry entry)>& visit) const {
   const auto first = records::Key::entry(parent, after);
   const auto beyond = records::Key::inode(parent + 1);
-  // Without the bound the iterator would look for the next entry among all that were removed behind
-  // this directory.
-  const rocksdb::Slice upper = slice(beyond.view());
-  rocksdb::ReadOptions options;
-  options.iterate_upper_bound = &upper;
-  rocksdb::Iterator* stored = database_->db->NewIterator(options, database_->dentry);
-  const std::unique_ptr<rocksdb::Iterator> at(
-      database_->batch.GetWriteBatch()->Count() == 0
-          ? stored
-          : database_->batch.NewIteratorWithBase(database_->dentry, stored, &options));
-  for (at->Seek(slice(first.view())); at->Valid(); at->Next()) {
-    const std::string_view key(at->key().data(), at->key().size());
-    if (key == first.view()) continue;  // the name itself; or of no name, which no entry has
-    if (key.size() < 8 || records::get_big_endian(key.data()) != parent) break;
+  Status outcome;
+  const auto take = [&](std::string_view key, std::string_view value) {
+    if (key == first.view()) return true;  // the name itself; or of no name, which no entry has
     records::EntryRecord record;
-    if (!records::read({at->value().data(), at->value().size()}, record)) {
+    if (!records::read(value, record)) {
       log_error("an entry of the metadata in {} is not of this version", options_.directory);
-      return fail(Errc::io, EIO);
+      outcome = fail(Errc::io, EIO);
+      return false;
     }
-    if (!visit(key.substr(8), Entry{record.inode, record.type})) return {};
-  }
-  if (!at->status().ok()) {
-    log_error("listing metadata: {}", at->status().ToString());
-    return std::unexpected(error_of(at->status()));
-  }
-  return {};
+    return visit(key.substr(8), Entry{record.inode, record.type});
+  };
+  BFS_CHECK(listed, database_->list(database_->dentry, first.view(), beyond.view(), take));
+  return outcome;
 }
 
 // ---- symbolic links ----
 
 Result<std::string> MetaStore::target(InodeId inode) const {
-  const auto key = records::Key::target(inode);
-  std::string value;
-  const rocksdb::Status found = database_->batch.GetFromBatchAndDB(
-      database_->db.get(), rocksdb::ReadOptions(), database_->inode, slice(key.view()), &value);
-  if (!found.ok()) {
-    if (!found.IsNotFound()) log_error("reading metadata: {}", found.ToString());
-    return std::unexpected(error_of(found));
-  }
-  return value;
+  return database_->text(database_->inode, records::Key::target(inode).view());
 }
 
 void MetaStore::put_target(InodeId inode, std::string_view target) {
   touch();
-  const auto put = database_->batch.Put(database_->inode, slice(records::Key::target(inode).view()),
-                                        slice(target));
-  BFS_ASSERT(put.ok());
+  database_->put_text(database_->inode, records::Key::target(inode).view(), target);
 }
 
 // ---- removal of directories ----
@@ -92,8 +69,7 @@ Result<std::vector<DirectoryMark>> MetaStore::marks() const {
                      .state = static_cast<DirectoryMark::State>(record.state),
                      .since_ns = record.since_ns});
   };
-  BFS_CHECK(all, read_numbered<records::MarkRecord>(*database_->db, database_->system,
-                                                    records::kMarkPrefix, take));
+  BFS_CHECK(all, read_numbered<records::MarkRecord>(*database_, records::kMarkPrefix, take));
   return marks;
 }
 
@@ -104,8 +80,7 @@ Result<std::vector<RemovalIntent>> MetaStore::removals() const {
                        .inode = record.inode,
                        .state = static_cast<DirectoryMark::State>(record.state)});
   };
-  BFS_CHECK(all, read_numbered<records::RemovalRecord>(*database_->db, database_->system,
-                                                       records::kRemovalPrefix, take));
+  BFS_CHECK(all, read_numbered<records::RemovalRecord>(*database_, records::kRemovalPrefix, take));
   return intents;
 }
 

@@ -59,8 +59,7 @@ Result<std::vector<MoveIntent>> MetaStore::moves() const {
                        .to_parent = record.to_parent,
                        .to = std::string(record.to.data(), record.to_bytes)});
   };
-  BFS_CHECK(all, read_numbered<records::MoveRecord>(*database_->db, database_->system,
-                                                    records::kMovePrefix, take));
+  BFS_CHECK(all, read_numbered<records::MoveRecord>(*database_, records::kMovePrefix, take));
   return intents;
 }
 
@@ -69,8 +68,7 @@ Result<std::vector<Applied>> MetaStore::applied() const {
   const auto take = [&](std::uint64_t token, const records::AppliedRecord& record) {
     all.push_back({.token = token, .replaced = {record.inode, record.type}});
   };
-  BFS_CHECK(read, read_numbered<records::AppliedRecord>(*database_->db, database_->system,
-                                                        records::kAppliedPrefix, take));
+  BFS_CHECK(read, read_numbered<records::AppliedRecord>(*database_, records::kAppliedPrefix, take));
   return all;
 }
 

@@ -1,5 +1,5 @@
 // The metadata store: all entries and all inodes of this server, page by page, for a check of
-// everything. Without the batch of the turn, so that the helper thread can do it.
+// everything. From RocksDB alone, so that the helper thread can do it: see settled().
 #include "metadata/database.hpp"
 
 namespace benchfs {
@@ -23,7 +23,7 @@ Status MetaStore::scan_entries(
     const std::function<bool(InodeId parent, std::string_view name, Entry entry)>& visit) const {
   const auto first = records::Key::entry(parent, after);
   const std::unique_ptr<rocksdb::Iterator> at(
-      database_->db->NewIterator(rocksdb::ReadOptions(), database_->dentry));
+      database_->db->NewIterator(rocksdb::ReadOptions(), database_->handle(Family::dentry)));
   for (at->Seek(slice(first.view())); at->Valid(); at->Next()) {
     const std::string_view key(at->key().data(), at->key().size());
     if (key == first.view()) continue;
@@ -43,7 +43,7 @@ Status MetaStore::scan_inodes(InodeId after,
   rocksdb::ReadOptions options;
   options.total_order_seek = true;  // not within one prefix
   const std::unique_ptr<rocksdb::Iterator> at(
-      database_->db->NewIterator(options, database_->inode));
+      database_->db->NewIterator(options, database_->handle(Family::inode)));
   for (at->Seek(slice(first.view())); at->Valid(); at->Next()) {
     const std::string_view key(at->key().data(), at->key().size());
     if (key.size() != 8 || key == first.view()) continue;  // a target, an attribute; seen before

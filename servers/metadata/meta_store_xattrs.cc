@@ -4,45 +4,25 @@
 namespace benchfs {
 
 Result<std::string> MetaStore::xattr(InodeId inode, std::string_view name) const {
-  const auto key = records::Key::xattr(inode, name);
-  std::string value;
-  const rocksdb::Status found = database_->batch.GetFromBatchAndDB(
-      database_->db.get(), rocksdb::ReadOptions(), database_->inode, slice(key.view()), &value);
-  if (!found.ok()) {
-    if (!found.IsNotFound()) log_error("reading metadata: {}", found.ToString());
-    return std::unexpected(error_of(found));
-  }
-  return value;
+  return database_->text(database_->inode, records::Key::xattr(inode, name).view());
 }
 
 Result<std::vector<std::string>> MetaStore::xattr_names(InodeId inode) const {
   const auto first = records::Key::xattr(inode, "");
-  rocksdb::ReadOptions options;
-  // The family is hashed by inode: only what is of one inode comes in order.
-  options.prefix_same_as_start = true;
-  rocksdb::Iterator* stored = database_->db->NewIterator(options, database_->inode);
-  const std::unique_ptr<rocksdb::Iterator> at(
-      database_->batch.GetWriteBatch()->Count() == 0
-          ? stored
-          : database_->batch.NewIteratorWithBase(database_->inode, stored, &options));
+  std::string beyond(first.view());
+  ++beyond.back();
   std::vector<std::string> names;
-  for (at->Seek(slice(first.view())); at->Valid(); at->Next()) {
-    const std::string_view key(at->key().data(), at->key().size());
-    if (!key.starts_with(first.view())) break;
+  const auto take = [&](std::string_view key, std::string_view) {
     names.emplace_back(key.substr(first.view().size()));
-  }
-  if (!at->status().ok()) {
-    log_error("listing extended attributes: {}", at->status().ToString());
-    return std::unexpected(error_of(at->status()));
-  }
+    return true;
+  };
+  BFS_CHECK(listed, database_->list(database_->inode, first.view(), beyond, take));
   return names;
 }
 
 void MetaStore::put_xattr(InodeId inode, std::string_view name, std::string_view value) {
   touch();
-  const auto put = database_->batch.Put(
-      database_->inode, slice(records::Key::xattr(inode, name).view()), slice(value));
-  BFS_ASSERT(put.ok());
+  database_->put_text(database_->inode, records::Key::xattr(inode, name).view(), value);
 }
 
 void MetaStore::remove_xattr(InodeId inode, std::string_view name) {

@@ -1,5 +1,5 @@
-// Opening the metadata store: RocksDB with a small footprint, the checks of what is there, the
-// first reservation of inode numbers.
+// Opening the metadata store: RocksDB with a small footprint, the checks of what is there, what the
+// journals have, the first reservation of inode numbers.
 #include <linux/magic.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
@@ -111,14 +111,13 @@ Status MetaStore::start() {
   }
   database_->db.reset(db);
   database_->fallback = handles[0];
-  database_->dentry = handles[1];
-  database_->inode = handles[2];
-  database_->system = handles[3];
-
+  std::copy(handles.begin() + 1, handles.end(), database_->families.begin());
   std::uint32_t format = 0;
   const Status found = database_->get(database_->system, records::kFormatKey, format);
   if (!found && found.error().code != Errc::not_found) return found;
   BFS_CHECK(known, check_format(format, found.has_value()));
+  // A journal may have four times as many bytes as wanted, while they cannot be moved on.
+  BFS_CHECK(recovered, database_->recover(path, 4 * options_.journal_bytes, !volatile_));
 
   std::uint64_t counter = kFirstCounter;
   const Status had = database_->get(database_->system, records::kCounterKey, counter);
@@ -136,15 +135,15 @@ Status MetaStore::start() {
 }
 
 Status MetaStore::check_format(std::uint32_t format, bool found) {
-  if (found && format != records::kFormat) {
+  if (found && format != records::kStoreFormat) {
     log_error("the metadata in {} has format {}; this server knows {}", options_.directory, format,
-              records::kFormat);
+              records::kStoreFormat);
     return fail(Errc::version);
   }
   if (found) return {};
-  const auto put =
-      database_->db->Put(rocksdb::WriteOptions(), database_->system, slice(records::kFormatKey),
-                         slice(records::bytes_of(records::kFormat)));
+  const auto put = database_->db->Put(rocksdb::WriteOptions(), database_->handle(Family::system),
+                                      slice(records::kFormatKey),
+                                      slice(records::bytes_of(records::kStoreFormat)));
   if (!put.ok()) return std::unexpected(error_of(put));
   return {};
 }

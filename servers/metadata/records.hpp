@@ -11,7 +11,8 @@
 
 namespace benchfs::records {
 
-inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::uint32_t kFormat = 1;       // of a record
+inline constexpr std::uint32_t kStoreFormat = 2;  // of the store: 2 since it has journals
 inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kCounterKey = "counter";
 inline constexpr std::string_view kFilesKey = "files";

@@ -261,7 +261,14 @@ TEST_SUITE("orphans") {
     CHECK(files(session) <= 1 + 64);
     CHECK(all_data_go(cluster, 1));
     CHECK(files(other) == 1);
+    // One that has become large since the open, too, if that was seen.
+    benchfs_file_t* file = session.open("/grown", O_RDONLY | O_CREAT);
     const auto large = pattern(2 * kChunk, 1);
+    CHECK(benchfs_close(written(other, "/grown", large)) == 0);
+    check_content(file, large);
+    CHECK(benchfs_close(file) == 0);
+    REQUIRE(benchfs_unlink(other, "/grown") == 0);
+    CHECK(all_data_go(cluster, 1));
     CHECK(benchfs_close(written(session, "/large", large)) == 0);
     REQUIRE(benchfs_unlink(other, "/large") == 0);
     CHECK(all_data_go(cluster, 1));

@@ -46,20 +46,10 @@ else
     result 1 "examples/shared_file: does not compile"
 fi
 
-# That they compile, and find the data right; how fast is not asked here.
-for name in coll overlap; do
-    compile "bench_$name" "$top_srcdir/bench/$name.c" && mpirun 2 "$work/bench_$name" -b 1 -r 1 benchfs:/bench
-    result $? "bench/$name, $took s"
-done
-
 take_core_flags
 "${CC:-cc}" -Wall -Wextra -Wshadow -Werror -o "$work/native" "$top_srcdir/examples/native.c" \
     "${core_flags[@]}" >"$work/output" 2>&1 && timeout "$seconds_max" "$work/native" >"$work/output" 2>&1
 result $? "examples/native"
-"${CC:-cc}" -O2 -Wall -Wextra -Wshadow -Werror -o "$work/small" "$top_srcdir/bench/small.c" \
-    "${core_flags[@]}" >"$work/output" 2>&1 &&
-    timeout "$seconds_max" "$work/small" -n 50 -r 2 -p "$work/cwd" >"$work/output" 2>&1
-result $? "bench/small"
 
 # Linked before MPI, nothing is preloaded.
 take_link_words

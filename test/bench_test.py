@@ -1,0 +1,209 @@
+#!/usr/bin/python3 -B
+# The arithmetic of tools/bench: medians, ratios, what it reads from what programs print, the report it writes, and
+# that it says so when a program fails, hangs or finds wrong data. How fast anything is is not asked here.
+import json
+import os
+import sys
+import tempfile
+import time
+import unittest
+import xml.dom.minidom
+
+SOURCE = os.path.abspath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..")))
+sys.path.insert(0, os.path.join(SOURCE, "bench"))
+from suite import callgrind, cases, main, peers, report, run, stats
+
+MDTEST = """
+SUMMARY rate (in ops/sec): (of 1 iterations)
+   Operation                     Max            Min           Mean        Std Dev
+   ---------                     ---            ---           ----        -------
+   File creation              59395.123      59395.123      59395.123          0.000
+   File stat                 216584.000     216584.000     216584.000          0.000
+   File read                      0.000          0.000          0.000          0.000
+   File removal               49955.500      49955.500      49955.500          0.000
+"""
+IOR = """
+access    bw(MiB/s)  IOPS       Latency(s)  block(KiB) xfer(KiB)  open(s)    wr/rd(s)   close(s)   total(s)   iter
+write     1936.61    2001.75    0.000516    524288     1024.00    0.000008   0.264361   0.000011   0.264380   0
+read      2950.99    2951.25    0.000339    524288     1024.00    0.000009   0.173486   0.000005   0.173501   0
+Summary of all tests:
+write         99.61    1936.61    1936.61       0.00     1936.61
+"""
+LOAD = "0\tbenchfs\twrite\tMiB/s\t100\nnot a figure\n1\tbenchfs\twrite\tMiB/s\t300\n" \
+    "0\tposix\twrite\tMiB/s\t50\n1\tposix\twrite\tMiB/s\t100\n0\tmemory\twrite\tMiB/s\t1000\n1\tmemory\twrite\tMiB/s\t1000\n"
+
+
+def script(folder, name, text):
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write("#!/bin/sh\n" + text)
+    os.chmod(path, 0o755)
+    return path
+
+
+class Arithmetic(unittest.TestCase):
+    def test_median(self):
+        self.assertEqual(stats.median([3, 1, 2]), 2)
+        self.assertEqual(stats.median([4, 1, 2, 3]), 2.5)
+        self.assertEqual(stats.summary([5.0, 1.0, 3.0]), {"median": 3.0, "min": 1.0, "max": 5.0, "rounds": 3})
+
+    def test_ratio_is_the_median_of_the_rounds(self):
+        # The quotients are 2, 1 and 3; that of the medians would be 1.5.
+        self.assertEqual(stats.ratio({0: 20, 1: 10, 2: 30}, {0: 10, 1: 10, 2: 10}), 2)
+        self.assertEqual(stats.ratio({0: 2, 1: 90, 2: 30}, {0: 1, 1: 30, 2: 30}), 2)
+        self.assertEqual(stats.ratio({0: 4, 1: 8}, {1: 2}), 4)
+        self.assertIsNone(stats.ratio({0: 4}, {1: 2}))
+        self.assertIsNone(stats.ratio({0: 4}, {0: 0}))
+
+    def test_start_up_cancels_out(self):
+        self.assertEqual(stats.per_operation(1_500_000, 1_000_000, 500), 1000)
+
+
+class Parsing(unittest.TestCase):
+    def test_loads(self):
+        figures = stats.load_figures(LOAD)
+        self.assertEqual(figures[("benchfs", "write", "MiB/s")], {0: 100, 1: 300})
+        self.assertEqual(len(figures), 3)
+
+    def test_mdtest_and_ior(self):
+        self.assertEqual(stats.mdtest_rates(MDTEST), {"create": 59395.123, "stat": 216584.0, "remove": 49955.5})
+        self.assertEqual(stats.ior_rates(IOR), {"write": 1936.61, "read": 2950.99})
+        self.assertEqual(stats.ior_rates(IOR, 2), {"write": 2001.75, "read": 2951.25})
+
+    def test_perftest_and_callgrind(self):
+        line = "             2000      0.120     1.105     1.331      904.84     751.02         905         751\n"
+        self.assertEqual(stats.perftest_rate("| Test | 1 |\n" + line), (1.331, 751.02))
+        self.assertIsNone(stats.perftest_rate("Input/output error\n"))
+        self.assertEqual(stats.callgrind_total("events: Ir\nsummary: 17\n\ntotals: 4711\n"), 4711)
+        self.assertRaises(ValueError, stats.callgrind_total, "events: Ir\n")
+
+
+class Cases(unittest.TestCase):
+    def test_lists(self):
+        for mode in cases.SETS:
+            found = cases.cases(mode)
+            names = [case.name for case in found]
+            self.assertEqual(len(names), len(set(names)), mode)
+            for case in found:
+                labels = [word.split("=")[0] for word in case.targets]
+                self.assertIn(case.reference, labels, case.name)
+                self.assertIn(case.access, cases.ACCESS)
+                self.assertIn(case.storage, cases.STORAGE)
+        quick = {case.name for case in cases.cases("quick")}
+        self.assertEqual(quick - {case.name for case in cases.cases("full")}, set())
+
+
+class Report(unittest.TestCase):
+    def rows(self):
+        return report.rows_of({"name": "seq", "workload": "sequential <1 MiB>", "servers": 1, "ranks": 2, "access": "shm",
+                               "storage": "tmpfs", "reference": "posix", "figures": stats.load_figures(LOAD)})
+
+    def test_rows(self):
+        by_label = {row["label"]: row for row in self.rows()}
+        self.assertEqual(by_label["benchfs"]["ratio"], 2.5)
+        self.assertEqual(by_label["benchfs"]["median"], 200)
+        self.assertAlmostEqual(by_label["benchfs"]["share_of_limit"], 0.2)
+        self.assertIsNone(by_label["posix"]["ratio"])
+
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            report.write({"mode": "quick", "rounds": 2, "began": "now", "seconds": 1.0, "machine": {"cores": 2},
+                          "limits": [{"what": "idle", "unit": "%", "value": 1, "text": "1 %"}], "rows": self.rows(),
+                          "peer_rows": [], "peer_problems": ["other: did not finish"], "instructions": [],
+                          "failures": ["seq: wrong data"], "left_out": ["no time"]}, folder)
+            with open(f"{folder}/report.json") as file:
+                self.assertEqual(json.load(file)["rows"][0]["what"], "write")
+            with open(f"{folder}/report.md") as file:
+                page = file.read()
+            for text in ("## FAILED", "seq: wrong data", "no time", "| 2.50 | 20 % |", "loads.svg"):
+                self.assertIn(text, page)
+            xml.dom.minidom.parse(f"{folder}/loads.svg")
+
+
+class Running(unittest.TestCase):
+    def test_status_and_words(self):
+        self.assertEqual(run.run(["echo", "said"], 10), "said\n")
+        with self.assertRaisesRegex(run.Failed, "status 3: it is wrong"):
+            run.run(["sh", "-c", "echo it is wrong; exit 3"], 10)
+
+    def test_a_hang_ends_with_all_its_processes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pid_file = f"{folder}/pid"
+            begin = time.monotonic()
+            with self.assertRaises(run.TimeUp):
+                run.run(["sh", "-c", f"sleep 300 & echo $! >{pid_file}; wait"], 1)
+            self.assertLess(time.monotonic() - begin, 60)
+            with open(pid_file) as file:
+                pid = int(file.read())
+            end = time.monotonic() + 30
+            while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
+                with open(f"/proc/{pid}/stat") as file:
+                    if file.read().rpartition(")")[2].split()[0] == "Z":
+                        break
+                time.sleep(0.05)
+            else:
+                self.assertFalse(os.path.exists(f"/proc/{pid}"))
+
+    def test_a_failed_case_is_in_the_report(self):
+        with tempfile.TemporaryDirectory() as folder:
+            chosen = main.options(["--smoke", "--only", "seq*", "--report", f"{folder}/report", "--memory-dir", folder,
+                                   "--work", folder], SOURCE)
+            session = main.Session(chosen, SOURCE)
+            wrong = script(folder, "benchfs", 'echo "data: rank 0: posix: wrong data at file offset 8"; exit 1\n')
+            session.prepare = lambda: None
+            session.systems = []
+            session.programs = {"benchfs": wrong, "mpiexec": "true", "data": "data"}
+            self.assertEqual(session.run(), 1)
+            with open(f"{folder}/report/report.md") as file:
+                self.assertIn("posix: wrong data at file offset 8", file.read())
+
+
+class Peers(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.mpiexec = script(self.folder, "mpiexec", 'shift 2\nexec "$@"\n')
+        script(self.folder, "mdtest", f"cat <<'END'\n{MDTEST}\nEND\n")
+        script(self.folder, "ior", f"cat <<'END'\n{IOR}\nEND\n")
+        self.start = script(self.folder, "start", f'''case $1 in
+describe) echo name=OTHER; echo api=OTHER; echo programs={self.folder} ;;
+run) mkdir "$3" && shift 3 && "$@" ;;
+esac
+''')
+
+    def measure(self, rounds=2):
+        systems = [peers.from_script(self.start, None)]
+        return peers.measure(systems, {"mpiexec": self.mpiexec}, {"tmpfs": self.folder, "disk": self.folder}, "smoke",
+                             rounds, 2, lambda text: None, lambda: True)
+
+    def test_a_start_script(self):
+        rows, problems = self.measure()
+        self.assertEqual(problems, [])
+        self.assertEqual(rows[0]["figures"][("OTHER", "create", "1/s")], {0: 59395.123, 1: 59395.123})
+        self.assertEqual(rows[-1]["figures"][("OTHER", "write", "1/s")], {0: 2001.75, 1: 2001.75})
+
+    def test_wrong_data_that_ior_only_mentions(self):
+        script(self.folder, "ior", f"echo 'WARNING: Incorrect data on read (3 errors found).'\ncat <<'END'\n{IOR}\nEND\n")
+        rows, problems = self.measure()
+        self.assertEqual(len(problems), 2)
+        self.assertIn("Incorrect data", problems[0]["text"])
+        self.assertNotIn(("OTHER", "write", "MiB/s"), rows[2]["figures"])
+
+    def test_a_script_that_says_too_little(self):
+        with self.assertRaisesRegex(run.Failed, "says no api="):
+            peers.from_script(script(self.folder, "mute", "echo name=X\n"), self.folder)
+        with self.assertRaisesRegex(run.Failed, "not a program"):
+            peers.from_script("/nonexistent", self.folder)
+
+
+class Options(unittest.TestCase):
+    def test_lists_and_defaults(self):
+        chosen = main.options([], SOURCE)
+        self.assertEqual((chosen.mode, chosen.rounds), ("quick", 3))
+        self.assertEqual(main.options(["--full", "--rounds", "2"], SOURCE).rounds, 2)
+        self.assertEqual(set(callgrind.NAMES), set(callgrind.OPERATIONS))
+
+
+if __name__ == "__main__":
+    unittest.main()
