@@ -11,7 +11,7 @@ import xml.dom.minidom
 
 SOURCE = os.path.abspath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..")))
 sys.path.insert(0, os.path.join(SOURCE, "bench"))
-from suite import callgrind, cases, main, peers, report, run, stats
+from suite import callgrind, cases, goals, main, peers, report, run, stats
 
 MDTEST = """
 SUMMARY rate (in ops/sec): (of 1 iterations)
@@ -109,7 +109,7 @@ class Report(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             report.write({"mode": "quick", "rounds": 2, "began": "now", "seconds": 1.0, "machine": {"cores": 2},
                           "limits": [{"what": "idle", "unit": "%", "value": 1, "text": "1 %"}], "rows": self.rows(),
-                          "peer_rows": [], "peer_problems": ["other: did not finish"], "instructions": [],
+                          "peer_rows": [], "peer_failures": [{"system": "other", "crowded": True, "text": "other: did not finish"}], "instructions": [],
                           "failures": ["seq: wrong data"], "left_out": ["no time"]}, folder)
             with open(f"{folder}/report.json") as file:
                 self.assertEqual(json.load(file)["rows"][0]["what"], "write")
@@ -118,6 +118,48 @@ class Report(unittest.TestCase):
             for text in ("## FAILED", "seq: wrong data", "no time", "| 2.50 | 20 % |", "loads.svg"):
                 self.assertIn(text, page)
             xml.dom.minidom.parse(f"{folder}/loads.svg")
+
+
+class Goals(unittest.TestCase):
+    def rows(self, name, figures, **more):
+        return report.rows_of({"name": name, "workload": "mdtest, empty files", "servers": 1, "ranks": 1,
+                               "access": "local", "storage": "tmpfs", "reference": "posix", "figures": figures, **more})
+
+    def verdicts(self, *arguments):
+        return {row["goal"].split(", against")[0]: row["verdict"] for row in goals.check(*arguments)}
+
+    def test_every_case_that_a_goal_names_is_measured(self):
+        quick = {case.name: case for case in cases.cases("quick")}
+        for _, case, label, _, references, must, should in goals.GOALS:
+            labels = {word.split("=")[0] for word in quick[case].targets}
+            self.assertLessEqual({label, *(references or ())}, labels)
+            self.assertLess(must, should)
+
+    def test_verdicts(self):
+        collective = self.rows("interleaved-4096-coll-s2r2-local", {
+            ("benchfs", "write", "MiB/s"): {0: 200.0}, ("romio", "write", "MiB/s"): {0: 100.0},
+            ("two-phase", "write", "MiB/s"): {0: 50.0}})
+        random = self.rows("random-4k-q1-s1r1-local", {("benchfs", "read", "1/s"): {0: 3e5},
+                                                       ("benchfs", "write", "1/s"): {0: 7e5}})
+        crowd = self.rows("crowd-s4r64", {("benchfs", "read", "MiB/s"): {0: 7.0}}) + \
+            self.rows("crowd-s4r2", {("benchfs", "read", "MiB/s"): {0: 10.0}})
+        found = self.verdicts(collective + random + crowd, [], [], [{"what": "processor time of an idle server",
+                                                                     "value": 0.5}])
+        self.assertEqual(found["4 KiB interleaved, collective, 2 ranks: write"], "reached")
+        self.assertEqual(found["4 KiB random read, depth 1, MPI-IO, per second"], "not reached")
+        self.assertEqual(found["4 KiB random write, depth 1, MPI-IO, per second"], "reached, and more")
+        self.assertEqual(found["64 ranks, 4 servers"], "reached")
+        self.assertEqual(found["processor time of an idle server, per cent, at most"], "reached")
+        self.assertEqual(found["disk, O_DIRECT, 4 MiB: read"], "not measured")
+
+    def test_against_another_file_system(self):
+        rows = self.rows("mdtest-s1r1", {("benchfs", "create", "1/s"): {0: 130.0, 1: 120.0},
+                                         ("other", "create", "1/s"): {0: 100.0, 1: 100.0}}, crowded=False)
+        failure = {"system": "other", "crowded": True, "text": "not finished"}
+        found = self.verdicts([], rows, [failure], [])
+        self.assertEqual(found["create, mdtest, 1 server, 1 rank"], "reached")
+        self.assertEqual(found["stat, mdtest, 1 server, 1 rank"], "not measured")
+        self.assertEqual(found["more processes than cores, the least of all ratios"], "reached, and more")
 
 
 class Running(unittest.TestCase):
@@ -178,14 +220,14 @@ esac
                              rounds, 2, lambda text: None, lambda: True)
 
     def test_a_start_script(self):
-        rows, problems = self.measure()
-        self.assertEqual(problems, [])
+        rows, problems, left_out = self.measure()
+        self.assertEqual(problems + left_out, [])
         self.assertEqual(rows[0]["figures"][("OTHER", "create", "1/s")], {0: 59395.123, 1: 59395.123})
         self.assertEqual(rows[-1]["figures"][("OTHER", "write", "1/s")], {0: 2001.75, 1: 2001.75})
 
     def test_wrong_data_that_ior_only_mentions(self):
         script(self.folder, "ior", f"echo 'WARNING: Incorrect data on read (3 errors found).'\ncat <<'END'\n{IOR}\nEND\n")
-        rows, problems = self.measure()
+        rows, problems, _ = self.measure()
         self.assertEqual(len(problems), 2)
         self.assertIn("Incorrect data", problems[0]["text"])
         self.assertNotIn(("OTHER", "write", "MiB/s"), rows[2]["figures"])

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from . import build, callgrind, limits, machine, peers, report, stats
+from . import build, callgrind, goals, limits, machine, peers, report, stats
 from .cases import ACCESS, STORAGE, cases
 from .run import Failed, Place, idle_share, mpi, run, with_servers
 
@@ -132,7 +132,7 @@ class Session:
                 continue
             ratio = "" if row["ratio"] is None else f" ({row['ratio']:.2f})"
             said.append(f"{row['label']} {row['what']} {row['median']:.4g} {row['unit']}{ratio}")
-        return ", ".join(said)
+        return ", ".join(said[:8])
 
     def run(self):
         chosen = self.chosen
@@ -140,7 +140,7 @@ class Session:
         begin, self.end = time.monotonic(), time.monotonic() + 60 * MINUTES[chosen.mode]
         began = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         facts = machine.facts(self.source, self.programs, self.roots)
-        limit_rows, instructions, peer_rows, problems = [], [], [], []
+        limit_rows, instructions, peer_rows, failures = [], [], [], []
         if self.wanted("limits") and chosen.mode != "smoke":
             limit_rows, word = limits.measure(self.say)
             if word:
@@ -154,15 +154,17 @@ class Session:
             except Failed as failure:
                 self.failures.append(f"idle: {failure}")
         # What comes later has its share of the time.
-        share = 60 * MINUTES[chosen.mode]
-        rows = self.loads(keep=(0.3 * share if self.systems else 0) + 0.15 * share)
+        whole = 60 * MINUTES[chosen.mode]
+        for_callgrind = whole * (0.08 if chosen.mode == "full" else 0.3) if self.wanted("callgrind") else 0
+        rows = self.loads(keep=for_callgrind + (0.3 * whole if self.systems and self.wanted("ior") else 0))
         if self.systems and self.wanted("ior"):
-            found, problems = peers.measure(self.systems, self.programs, self.roots, chosen.mode, chosen.rounds,
-                                            os.cpu_count() or 1, self.say, lambda: self.may_go_on(0.15 * share))
+            found, problems, left_out = peers.measure(self.systems, self.programs, self.roots, chosen.mode,
+                                                      chosen.rounds, os.cpu_count() or 1, self.say,
+                                                      lambda: self.may_go_on(for_callgrind))
+            self.left_out += left_out
             peer_rows = [row for result in found for row in report.rows_of(result)]
-            own = ("benchfs", "posix")
-            self.failures += [problem["text"] for problem in problems if problem["system"] in own]
-            problems = [problem["text"] for problem in problems if problem["system"] not in own]
+            self.failures += [problem["text"] for problem in problems if problem["system"] in goals.OWN]
+            failures = [problem for problem in problems if problem["system"] not in goals.OWN]
         if self.wanted("callgrind"):
             instructions, word = callgrind.measure(self.programs, self.roots, chosen.mode, self.say,
                                                    lambda: self.may_go_on(10))
@@ -170,7 +172,7 @@ class Session:
                 self.left_out.append(f"instructions per operation: {word}")
         report.write({"mode": chosen.mode, "rounds": chosen.rounds, "began": began,
                       "seconds": time.monotonic() - begin, "machine": facts, "limits": limit_rows, "rows": rows,
-                      "peer_rows": peer_rows, "peer_problems": problems, "instructions": instructions,
+                      "peer_rows": peer_rows, "peer_failures": failures, "instructions": instructions,
                       "failures": self.failures, "left_out": self.left_out}, chosen.report)
         for text in self.left_out:
             self.say(f"left out: {text}")

@@ -3,7 +3,7 @@
 import json
 import os
 
-from . import plot, stats
+from . import goals, plot, stats
 
 ORDER = ("write", "read", "create", "stat", "open-read-close", "readdir", "remove")
 
@@ -13,7 +13,8 @@ def rows_of(result):
     figures, rows = result["figures"], []
     for (label, what, unit), rounds in figures.items():
         row = {key: result[key] for key in ("name", "workload", "servers", "ranks", "access", "storage")}
-        row.update(label=label, what=what, unit=unit, reference=result["reference"], values=list(rounds.values()))
+        row.update(label=label, what=what, unit=unit, reference=result["reference"], values=list(rounds.values()),
+                   round_numbers=list(rounds))
         row.update(stats.summary(list(rounds.values())))
         for key, other in (("ratio", result["reference"]), ("share_of_limit", "memory")):
             against = figures.get((other, what, unit))
@@ -21,6 +22,10 @@ def rows_of(result):
             # Of times the inverse: above 1 is always better.
             pair = (against, rounds) if unit == "ms" else (rounds, against)
             row[key] = stats.ratio(*pair) if comparable else None
+        own = figures.get(("benchfs", what, unit))
+        if "crowded" in result:  # beside other file systems
+            row["crowded"] = result["crowded"]
+            row["own_ratio"] = stats.ratio(own, rounds) if own is not None and label != "benchfs" else None
         rows.append(row)
     order = {what: i for i, what in enumerate(ORDER)}
     rows.sort(key=lambda row: order.get(row["what"], len(ORDER)))
@@ -38,14 +43,19 @@ def _table(head, lines):
 
 def _rows_table(rows):
     lines = []
+    others = any("own_ratio" in row for row in rows)
     for row in rows:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         share = "" if row["share_of_limit"] is None else f"{100 * row['share_of_limit']:.0f} %"
         lines.append([row["workload"], f"{row['servers']} / {row['ranks']}", row["access"], row["storage"], row["what"],
                       row["label"], _number(row["median"]), _number(row["min"]), _number(row["max"]), row["unit"],
-                      row["reference"] if ratio else "", ratio, share])
+                      row["reference"] if ratio else "", ratio])
+        if others:
+            lines[-1].append("" if row["own_ratio"] is None else f"{row['own_ratio']:.2f}")
+        else:
+            lines[-1].append(share)
     return _table(["workload", "servers / ranks", "access", "storage", "pass", "target", "median", "min", "max", "unit",
-                   "reference", "ratio", "of a memory copy"], lines)
+                   "reference", "ratio", "benchfs to this" if others else "of a memory copy"], lines)
 
 
 def page(report):
@@ -55,6 +65,10 @@ def page(report):
         parts += ["## FAILED\n", "\n".join(f"- {text}" for text in report["failures"]) + "\n"]
     if report["left_out"]:
         parts += ["## Left out\n", "\n".join(f"- {text}" for text in report["left_out"]) + "\n"]
+    lines = [[row["goal"], f"{row['must']:g}", f"{row['should']:g}", row["text"], row["verdict"]]
+             for row in report["goals"] if row["verdict"] != "not measured"]
+    if lines:
+        parts += ["## Goals\n", _table(["", "must be", "should be", "is", ""], lines)]
     parts += ["## Machine\n", _table(["", ""], [[key.replace("_", " "), str(value)]
                                                 for key, value in report["machine"].items() if value])]
     if report["limits"]:
@@ -64,9 +78,9 @@ def page(report):
     if report["peer_rows"]:
         parts += ["## IOR and mdtest\n", "Servers are started and stopped for every turn.\n",
                   _rows_table(report["peer_rows"])]
-    if report["peer_problems"]:
+    if report["peer_failures"]:
         parts += ["What another file system did not do:\n",
-                  "\n".join(f"- {text}" for text in report["peer_problems"]) + "\n"]
+                  "\n".join(f"- {failure['text']}" for failure in report["peer_failures"]) + "\n"]
     if report["instructions"]:
         parts += ["## Instructions per operation\n", "By callgrind, start-up cancelled out; access \"local\": client and "
                   "server share the files.\n",
@@ -94,6 +108,7 @@ def write(report, folder):
     """report.md, report.json and plots into a folder; earlier ones are replaced."""
     os.makedirs(folder, exist_ok=True)
     report["plots"] = []
+    report["goals"] = goals.check(report["rows"], report["peer_rows"], report["peer_failures"], report["limits"])
     for name, title, rows in (("loads.svg", "Targets against their reference", report["rows"]),
                               ("ior.svg", "IOR and mdtest against the local file system", report["peer_rows"])):
         path = os.path.join(folder, name)
