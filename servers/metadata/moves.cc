@@ -120,6 +120,7 @@ Task<Result<wire::Link::Reply>> Moves::link(wire::Link::Request request, std::st
   }
   if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::not_permitted);
   if (quota_of(request.inode) != quota_of(request.parent)) co_return fail(Errc::other_quota);
+  if (inode->attributes.nlink == 0) co_return fail(Errc::not_found);  // only open still
   if (options_.room) {
     BFS_CO_CHECK(room, options_.room());
   }
