@@ -110,8 +110,8 @@ def _crowd(mode, servers, ranks):
     """More processes than cores: little data each, to see that it goes on, and how fast."""
     each = str(max(32768 // ranks, 512)) + "k"
     return _data(f"crowd-s{servers}r{ranks}", "sequential 256 KiB, shared file, crowded", "seq", "256k", each, [],
-                 ["benchfs=mpi:benchfs:/bench", "native=native:/bench", "posix=posix:{local}/posix"], servers=servers,
-                 ranks=ranks, seconds=240)
+                 ["benchfs=mpi:benchfs:/bench", "native=native:/bench", "posix=posix:{local}/posix",
+                  "romio=mpi:{local}/romio"], servers=servers, ranks=ranks, seconds=400)
 
 
 def cases(mode):

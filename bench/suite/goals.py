@@ -31,7 +31,8 @@ def _verdict(value, must, should, above=True):
 
 def _row(text, value, must, should, shown=None, above=True):
     return {"goal": text, "must": must, "should": should, "value": value, "verdict": _verdict(value, must, should, above),
-            "text": shown or ("" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}")}
+            "text": shown or ("" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}" if abs(value) >= 0.1
+            else f"{value:.4f}")}
 
 
 def _rounds(rows, case, label, what):
