@@ -198,6 +198,7 @@ void Server::start_services() {
   namespace_service_ = std::make_unique<NamespaceService>(*names_, *removals_);
   moves_service_ = std::make_unique<MovesService>(*moves_, *links_, *tokens_, *move_gate_, *meta_);
   xattr_service_ = std::make_unique<XattrService>(Xattrs(*meta_, map, index_));
+  search_ = std::make_unique<Search>(loop, *meta_, *moves_, map, index_);
   start_local_service();
   admin_service_ =
       std::make_unique<AdminService>(*dispatcher_, *meta_, *chunks_, *space_, local_service_.get());
@@ -209,6 +210,7 @@ void Server::start_services() {
   namespace_service_->add_to(*dispatcher_);
   moves_service_->add_to(*dispatcher_);
   xattr_service_->add_to(*dispatcher_);
+  search_->add_to(*dispatcher_);
   admin_service_->add_to(*dispatcher_);
   lock_service_->add_to(*dispatcher_);
   check_service_->add_to(*dispatcher_);

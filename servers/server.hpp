@@ -22,6 +22,7 @@
 #include "metadata/moves_service.hpp"
 #include "metadata/namespace.hpp"
 #include "metadata/namespace_service.hpp"
+#include "metadata/search.hpp"
 #include "metadata/xattrs.hpp"
 #include "net/bootstrap_server.hpp"
 #include "net/caller.hpp"
@@ -106,6 +107,7 @@ class Server {
   std::unique_ptr<NamespaceService> namespace_service_;
   std::unique_ptr<MovesService> moves_service_;
   std::unique_ptr<XattrService> xattr_service_;
+  std::unique_ptr<Search> search_;
   std::unique_ptr<LocalService> local_service_;  ///< null: not offered
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<LockService> lock_service_;

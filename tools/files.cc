@@ -85,6 +85,22 @@ bool Files::each_entry(const std::string& path, int flags,
   return false;
 }
 
+std::uint64_t Files::each_match(const std::string& path, const struct benchfs_match& match,
+                                int flags, const std::function<void(const Entry&)>& visit) {
+  benchfs_dir_t* directory = nullptr;
+  int got = benchfs_opendir_match(fs_, path.c_str(), &match, flags, &directory);
+  if (got != 0) {
+    complain(path, got);
+    return 0;
+  }
+  Entry entry;
+  while ((got = benchfs_readdir(directory, &entry)) == 1) visit(entry);
+  if (got != 0) complain(path, got);
+  const std::uint64_t seen = benchfs_dir_seen(directory);
+  benchfs_closedir(directory);
+  return seen;
+}
+
 std::vector<Entry> Files::sorted(const std::string& path, int flags, bool all) {
   std::vector<Entry> entries;
   each_entry(path, flags, [&](const Entry& entry) {

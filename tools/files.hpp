@@ -48,7 +48,10 @@ class Files {
   /// Calls `visit` for each entry as it comes; false, with complaint, if not all could be had.
   bool each_entry(const std::string& path, int flags,
                   const std::function<void(const Entry&)>& visit);
-  /// The same, as a list sorted by name; without hidden names unless `all`.
+  /// Calls it for what fits; the number of entries that were looked at. See benchfs_opendir_match.
+  std::uint64_t each_match(const std::string& path, const struct benchfs_match& match, int flags,
+                           const std::function<void(const Entry&)>& visit);
+  /// All entries, as a list sorted by name; without hidden names unless `all`.
   std::vector<Entry> sorted(const std::string& path, int flags, bool all);
   /// Empty if it cannot be had.
   std::string link_target(const std::string& path) const;

@@ -1,11 +1,15 @@
 // `benchfs find`: what is below a directory and fits the conditions. They are those of find(1),
 // also with one dash; all have to hold. Symbolic links are shown and not followed.
+//
+// The servers look at the entries (benchfs_opendir_match): this side hears of what fits, and of the
+// directories to go on in. Patterns of whole paths and emptiness of directories are left to it.
 #include <fnmatch.h>
 #include <sys/stat.h>
 
 #include <chrono>
 #include <cstdio>
 
+#include "base/match.hpp"
 #include "base/text.hpp"
 #include "files.hpp"
 
@@ -18,16 +22,47 @@ using Words = std::vector<std::string>;
 struct Bound {
   char sign = '=';
   std::uint64_t number = 0;
-  bool holds(std::uint64_t value) const {
-    return sign == '+' ? value > number : sign == '-' ? value < number : value == number;
-  }
+};
+
+/// What lies within, both ends included; nothing, if `min` is above `max`.
+template <class Value>
+struct Range {
+  Value min, max;
 };
 
 /// A size in units, to which a file's size is rounded up, as find(1) does.
 struct SizeBound {
   Bound bound;
   std::uint64_t unit_bytes = 512;
+  /// Of bytes.
+  Range<std::uint64_t> range() const {
+    constexpr Range<std::uint64_t> kNone{1, 0};
+    const auto times = [this](std::uint64_t units) {
+      return units > UINT64_MAX / unit_bytes ? UINT64_MAX : units * unit_bytes;
+    };
+    const std::uint64_t n = bound.number;
+    const std::uint64_t end = times(n);  // the largest size of n units
+    if (bound.sign == '+') return end == UINT64_MAX ? kNone : Range{end + 1, UINT64_MAX};
+    if (bound.sign == '-') return n == 0 ? kNone : Range{std::uint64_t{0}, times(n - 1)};
+    if (n == 0) return {0, 0};
+    return times(n - 1) == UINT64_MAX ? kNone : Range{times(n - 1) + 1, end};
+  }
 };
+
+/// Of the times of what was changed so many whole units before `now_ns`. What is yet to come counts
+/// as now.
+Range<std::int64_t> age_range(const Bound& bound, std::int64_t now_ns, std::int64_t unit_s) {
+  const auto before = [&](std::uint64_t units) {
+    const auto ns =
+        static_cast<__int128>(now_ns) - static_cast<__int128>(units) * unit_s * 1'000'000'000;
+    return static_cast<std::int64_t>(std::max<__int128>(ns, INT64_MIN));
+  };
+  const std::uint64_t n = bound.number;
+  if (bound.sign == '+') return {INT64_MIN, n == UINT64_MAX ? INT64_MIN : before(n + 1)};
+  if (bound.sign == '-' && n == 0) return {1, 0};
+  if (bound.sign == '-') return {before(n) + 1, INT64_MAX};
+  return {n == UINT64_MAX ? INT64_MIN : before(n + 1) + 1, n == 0 ? INT64_MAX : before(n)};
+}
 
 struct FindOptions {
   std::string name, any_case_name, path, type, newer;
@@ -74,13 +109,11 @@ class Finder {
       if (!st) return kFailure;
       newer_than_ns_ = st->mtime_ns;
     }
-    now_ns_ = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                  std::chrono::system_clock::now().time_since_epoch())
-                  .count();
+    make_match();
     for (const std::string& word : words) {
       const std::string path = path_of(word);
       const auto st = files_.stat(path, false);
-      if (st) find({path, base_name(path), st->mode, *st}, 0);
+      if (st) begin(path, *st);
     }
     if (options_.json) put_out(found_ == 0 ? "[]\n" : "\n]\n");
     if (options_.count) put_out(fmt::format("{} of {}\n", found_, seen_));
@@ -89,14 +122,41 @@ class Finder {
 
  private:
   struct Item {
-    std::string path, name;
+    std::string path;
     std::uint32_t type;
-    std::optional<Stat> st;
+    bool fits;
+    Stat st;  ///< with --json alone
   };
 
-  bool wants_attributes() const {
-    return options_.size || options_.days || options_.minutes || !options_.newer.empty() ||
-           options_.empty || options_.json;
+  template <class Value>
+  static void narrow(Value& min, Value& max, Range<Value> to) {
+    min = std::max(min, to.min);
+    max = std::min(max, to.max);
+  }
+  void make_match() {
+    const FindOptions& o = options_;
+    const std::int64_t now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                    std::chrono::system_clock::now().time_since_epoch())
+                                    .count();
+    match_.name = o.name;
+    match_.any_case_name = o.any_case_name;
+    if (o.type == "f") match_.types = Match::kFiles;
+    if (o.type == "d") match_.types = Match::kDirectories;
+    if (o.type == "l") match_.types = Match::kLinks;
+    match_.empty = o.empty;
+    std::int64_t& min = match_.mtime_min_ns;
+    std::int64_t& max = match_.mtime_max_ns;
+    if (o.size) narrow(match_.size_min, match_.size_max, o.size->range());
+    if (!o.newer.empty()) narrow(min, max, {newer_than_ns_ + 1, INT64_MAX});
+    if (o.days) narrow(min, max, age_range(*o.days, now_ns, 86'400));
+    if (o.minutes) narrow(min, max, age_range(*o.minutes, now_ns, 60));
+  }
+
+  void begin(const std::string& path, const Stat& st) {
+    const bool fits = name_fits(match_, st.mode, base_name(path)) &&
+                      attributes_fit(match_, st.mode, st.size, st.mtime_ns);
+    if (options_.depth_min == 0) ++seen_;
+    find({path, st.mode, fits, st}, 0);
   }
 
   /// An item and what is below it: the item first, unless it may be removed.
@@ -104,71 +164,59 @@ class Finder {
     if (!options_.remove) take(item, depth);
     if (S_ISDIR(item.type) && depth < options_.depth_max) {
       std::vector<Item> below;
-      const int flags = wants_attributes() ? BENCHFS_DIR_STAT : 0;
-      files_.each_entry(item.path, flags, [&](const Entry& entry) {
-        if (flags != 0 && entry.has_stat == 0) return;  // removed meanwhile
-        Item each{joined(item.path, entry.name), entry.name, entry.type, std::nullopt};
-        if (entry.has_stat != 0) each.st = entry.stat;
-        if (S_ISDIR(entry.type)) {
-          below.push_back(std::move(each));
-        } else {
-          take(each, depth + 1);
-        }
-      });
+      search(item.path, depth + 1, &below);
       for (const Item& directory : below) find(directory, depth + 1);
     }
     if (options_.remove) take(item, depth);
   }
 
+  /// What is in a directory; the directories there are left to the caller.
+  void search(const std::string& path, std::uint64_t depth, std::vector<Item>* below) {
+    const struct benchfs_match match {
+      .name = match_.name.c_str(), .any_case_name = match_.any_case_name.c_str(),
+      .size_min = match_.size_min, .size_max = match_.size_max, .mtime_min_ns = match_.mtime_min_ns,
+      .mtime_max_ns = match_.mtime_max_ns,
+      .types = match_.types | (match_.empty ? BENCHFS_MATCH_EMPTY : 0), .zero = 0
+    };
+    const int flags = (options_.json ? BENCHFS_DIR_STAT : 0) |
+                      (depth < options_.depth_max ? BENCHFS_DIR_DESCEND : 0);
+    const std::uint64_t seen = files_.each_match(path, match, flags, [&](const Entry& entry) {
+      Item each{joined(path, entry.name), entry.type, entry.fits != 0, entry.stat};
+      if (S_ISDIR(entry.type)) {
+        below->push_back(std::move(each));
+      } else {
+        take(each, depth);
+      }
+    });
+    if (depth >= options_.depth_min) seen_ += seen;
+  }
+
   void take(const Item& item, std::uint64_t depth) {
-    if (depth < options_.depth_min) return;
-    ++seen_;
-    if (!fits(item)) return;
+    if (depth < options_.depth_min || !fits(item)) return;
     if (options_.remove && !remove(item)) return;
     ++found_;
     if (options_.remove || options_.count) return;
     if (options_.json) {
       const std::string target = S_ISLNK(item.type) ? files_.link_target(item.path) : "";
       put_out(found_ == 1 ? "[\n  " : ",\n  ");
-      put_out(json_object(item.path, *item.st, target));
+      put_out(json_object(item.path, item.st, target));
       return;
     }
     put_out(options_.zero ? item.path : shown(item.path));
     put_out(options_.zero ? std::string_view("\0", 1) : std::string_view("\n"));
   }
 
+  /// What the servers have left open.
   bool fits(const Item& item) {
-    const FindOptions& o = options_;
-    if (!o.type.empty() && o.type[0] != type_text(item.type)[0]) return false;
-    if (!o.name.empty() && fnmatch(o.name.c_str(), item.name.c_str(), 0) != 0) return false;
-    if (!o.any_case_name.empty() &&
-        fnmatch(o.any_case_name.c_str(), item.name.c_str(), FNM_CASEFOLD) != 0) {
-      return false;
-    }
-    if (!o.path.empty() && fnmatch(o.path.c_str(), item.path.c_str(), 0) != 0) return false;
-    if (!wants_attributes()) return true;
-    const Stat& st = *item.st;
-    if (o.size) {
-      const std::uint64_t unit = o.size->unit_bytes;
-      if (!o.size->bound.holds(st.size / unit + (st.size % unit != 0 ? 1 : 0))) return false;
-    }
-    if (!o.newer.empty() && st.mtime_ns <= newer_than_ns_) return false;
-    if (o.days && !fits_age(*o.days, st, 86'400)) return false;
-    if (o.minutes && !fits_age(*o.minutes, st, 60)) return false;
-    return !o.empty || is_empty(item);
+    if (!item.fits) return false;
+    const std::string& pattern = options_.path;
+    if (!pattern.empty() && fnmatch(pattern.c_str(), item.path.c_str(), 0) != 0) return false;
+    return !options_.empty || !S_ISDIR(item.type) || is_empty(item.path);
   }
 
-  /// Whole units that have passed since the last change.
-  bool fits_age(const Bound& bound, const Stat& st, std::int64_t unit_s) const {
-    const std::int64_t units = (now_ns_ - st.mtime_ns) / (unit_s * 1'000'000'000);
-    return bound.holds(static_cast<std::uint64_t>(std::max<std::int64_t>(units, 0)));
-  }
-
-  bool is_empty(const Item& item) {
-    if (S_ISREG(item.type)) return item.st->size == 0;
-    if (!S_ISDIR(item.type)) return false;
+  bool is_empty(const std::string& path) {
     bool empty = true;
-    return files_.each_entry(item.path, 0, [&](const Entry&) { empty = false; }) && empty;
+    return files_.each_entry(path, 0, [&](const Entry&) { empty = false; }) && empty;
   }
 
   bool remove(const Item& item) {
@@ -180,7 +228,8 @@ class Finder {
 
   Files& files_;
   FindOptions options_;
-  std::int64_t newer_than_ns_ = 0, now_ns_ = 0;
+  std::int64_t newer_than_ns_ = 0;
+  Match match_;
   std::uint64_t seen_ = 0, found_ = 0;
 };
 

@@ -39,6 +39,7 @@ namespace benchfs {
   X(cross_device, 27, EXDEV, "not on this file system")                                \
   X(range, 28, ERANGE, "result out of range")                                          \
   X(no_data, 29, ENODATA, "no such attribute")                                         \
+  X(gone, 41, ESTALE, "the file has no name any more, and its server has lost it")     \
   X(xattrs_full, 40, ENOSPC, "no room for another extended attribute")                 \
   /* Never seen by a caller of the C interface: the client answers them by itself. */  \
   X(stale_epoch, 30, ESTALE, "the slot map has changed")                               \

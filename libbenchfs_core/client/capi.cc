@@ -44,9 +44,10 @@ std::int64_t finish(Request* request) {
   const Outcome outcome = request->task->take();
   request->client.request_ended();
   if (request->file != nullptr) --request->file->requests;
-  if (!outcome)
-    return set_error(request->client, request->operation, request->path, outcome.error());
-  return *outcome;
+  if (outcome) return *outcome;
+  const Error error =
+      request->file != nullptr ? of_open_file(request->file, outcome.error()) : outcome.error();
+  return set_error(request->client, request->operation, request->path, error);
 }
 
 std::optional<std::string> take_path(const Client& client, const char* operation, const char* path,

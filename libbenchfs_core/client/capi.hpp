@@ -92,6 +92,20 @@ std::int64_t run(Client& client, const char* operation, std::string_view path, M
   return *outcome;
 }
 
+/// What an operation on an open file could not find is the file: its home has lost it (benchfs.h).
+inline Error of_open_file(const OpenFile* file, Error error) {
+  if (error.code == Errc::not_found && !file->directory) error.code = Errc::gone;
+  return error;
+}
+/// An operation on an open file, run to its end.
+template <class Make>
+std::int64_t run_on(const OpenFile* file, const char* operation, Make make) {
+  Client& client = *file->client;
+  const Outcome outcome = result_of(client, make);
+  if (outcome) return *outcome;
+  return set_error(client, operation, file->path, of_open_file(file, outcome.error()));
+}
+
 /// Calls `body` and turns what it throws (bad_alloc is all there is) into an error.
 template <class Body>
 auto guarded(Body body) noexcept -> decltype(body()) {
@@ -160,7 +174,7 @@ int on_file(benchfs_file_t* handle, const char* operation, Make make) {
   return guarded([&]() -> int {
     OpenFile* file = file_of(handle);
     Client& client = *file->client;
-    return static_cast<int>(run(client, operation, file->path, [&] { return make(client, file); }));
+    return static_cast<int>(run_on(file, operation, [&] { return make(client, file); }));
   });
 }
 

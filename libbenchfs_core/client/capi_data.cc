@@ -56,8 +56,8 @@ std::int64_t blocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs
     OpenFile* file = file_of(handle);
     if (const int error = check(file, kind, extents, memory); error != 0) return error;
     Client& client = *file->client;
-    return run(client, name_of(kind), file->path,
-               [&] { return transfer(client, file, kind, extents, memory, true); });
+    return run_on(file, name_of(kind),
+                  [&] { return transfer(client, file, kind, extents, memory, true); });
   });
 }
 

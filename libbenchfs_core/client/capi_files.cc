@@ -200,7 +200,7 @@ int benchfs_import(benchfs_t* fs, const void* blob, size_t bytes, int flags, ben
     const Client::Lock lock(client);
     const OpenMode& how = taken->how;
     *out = handle_of(
-        client.adopt(std::move(path), head.inode, head.chunk_bytes, how.readable, how.writable));
+        client.import(std::move(path), head.inode, head.chunk_bytes, how.readable, how.writable));
     return 0;
   });
 }

@@ -24,6 +24,16 @@ Task<Outcome> open_into(Client* client, std::string path, bool attributes, bench
   co_return 0;
 }
 
+Task<Outcome> search_into(Client* client, std::string path, Match match, int flags,
+                          benchfs_dir_t** out) {
+  const bool attributes = (flags & BENCHFS_DIR_STAT) != 0;
+  const bool descend = (flags & BENCHFS_DIR_DESCEND) != 0;
+  BFS_CO_TRY(directory,
+             co_await client->open_search(std::move(path), std::move(match), attributes, descend));
+  *out = handle_of(directory);
+  co_return 0;
+}
+
 Task<Outcome> read_into(Client* client, OpenDirectory* directory, struct benchfs_dirent* entry) {
   ListedEntry listed;
   BFS_CO_TRY(count, co_await client->read_directory(directory, &listed));
@@ -32,6 +42,7 @@ Task<Outcome> read_into(Client* client, OpenDirectory* directory, struct benchfs
   entry->inode = listed.inode;
   entry->type = listed.type;
   entry->has_stat = listed.has_attributes ? 1 : 0;
+  entry->fits = listed.fits ? 1 : 0;
   if (listed.has_attributes) fill_stat(&entry->stat, listed.attributes);
   std::memcpy(entry->name, listed.name.data(), listed.name.size());
   co_return 1;
@@ -79,6 +90,41 @@ int benchfs_opendir(benchfs_t* fs, const char* path, int flags, benchfs_dir_t** 
   return on_path(fs, "opendir", path, [&](Client& client, const std::string& canonical) {
     return open_into(&client, canonical, attributes, directory);
   });
+}
+
+int benchfs_opendir_match(benchfs_t* fs, const char* path, const struct benchfs_match* match,
+                          int flags, benchfs_dir_t** directory) {
+  static_assert(BENCHFS_MATCH_FILES == Match::kFiles && BENCHFS_MATCH_LINKS == Match::kLinks);
+  static_assert(BENCHFS_MATCH_DIRECTORIES == Match::kDirectories);
+  constexpr std::uint32_t kTypes = Match::kFiles | Match::kDirectories | Match::kLinks;
+  if ((flags & ~(BENCHFS_DIR_STAT | BENCHFS_DIR_DESCEND)) != 0) {
+    return set_error(EINVAL, "opendir: flags other than BENCHFS_DIR_STAT and BENCHFS_DIR_DESCEND");
+  }
+  if ((match->types & ~(kTypes | BENCHFS_MATCH_EMPTY)) != 0) {
+    return set_error(EINVAL, "opendir: types other than BENCHFS_MATCH_*");
+  }
+  return guarded([&]() -> int {
+    Match wanted{.name = match->name == nullptr ? "" : match->name,
+                 .any_case_name = match->any_case_name == nullptr ? "" : match->any_case_name,
+                 .types = static_cast<std::uint16_t>(match->types & kTypes),
+                 .empty = (match->types & BENCHFS_MATCH_EMPTY) != 0,
+                 .size_min = match->size_min,
+                 .size_max = match->size_max,
+                 .mtime_min_ns = match->mtime_min_ns,
+                 .mtime_max_ns = match->mtime_max_ns};
+    if (std::max(wanted.name.size(), wanted.any_case_name.size()) > kPatternBytesMax) {
+      return set_error(ENAMETOOLONG, "opendir: a pattern has more than 1024 bytes");
+    }
+    return on_path(fs, "opendir", path, [&](Client& client, const std::string& canonical) {
+      return search_into(&client, canonical, wanted, flags, directory);
+    });
+  });
+}
+
+std::uint64_t benchfs_dir_seen(const benchfs_dir_t* directory) {
+  const auto* open = reinterpret_cast<const OpenDirectory*>(directory);
+  const Client::Lock lock(*open->client);
+  return open->search != nullptr ? open->search->seen : 0;
 }
 
 int benchfs_readdir(benchfs_dir_t* handle, struct benchfs_dirent* entry) {

@@ -35,9 +35,9 @@ std::int64_t read_here(benchfs_file_t* handle, std::span<const iovec> memory) {
     if (!file->readable) return refuse(file, "read", EBADF, "not open for reading");
     const std::int64_t bytes = take_memory(file, "read", memory);
     if (bytes < 0) return bytes;
-    Client& client = *file->client;
-    return run(client, "read", file->path,
-               [&] { return client.read_next(file, memory, static_cast<std::uint64_t>(bytes)); });
+    return run_on(file, "read", [&] {
+      return file->client->read_next(file, memory, static_cast<std::uint64_t>(bytes));
+    });
   });
 }
 
@@ -47,9 +47,9 @@ std::int64_t write_here(benchfs_file_t* handle, std::span<const iovec> memory) {
     if (!file->writable) return not_writable(file, "write");
     const std::int64_t bytes = take_memory(file, "write", memory);
     if (bytes < 0) return bytes;
-    Client& client = *file->client;
-    return run(client, "write", file->path,
-               [&] { return client.write_next(file, memory, static_cast<std::uint64_t>(bytes)); });
+    return run_on(file, "write", [&] {
+      return file->client->write_next(file, memory, static_cast<std::uint64_t>(bytes));
+    });
   });
 }
 
@@ -92,9 +92,8 @@ std::int64_t benchfs_lseek(benchfs_file_t* handle, std::int64_t offset, int when
   return guarded([&]() -> std::int64_t {
     OpenFile* file = file_of(handle);
     if (file->directory) return refuse(file, "lseek", EISDIR, "is a directory");
-    Client& client = *file->client;
     const std::int64_t position =
-        run(client, "lseek", file->path, [&] { return client.seek(file, offset, whence); });
+        run_on(file, "lseek", [&] { return file->client->seek(file, offset, whence); });
     if (position != Client::kNoData) return position;
     return refuse(file, "lseek", ENXIO,
                   whence == SEEK_DATA ? "no data at the offset or behind it"

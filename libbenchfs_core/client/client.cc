@@ -107,6 +107,10 @@ std::expected<std::unique_ptr<Client>, Client::ConnectError> Client::connect(con
   if (auto opened = client->caller_->open(); !opened) {
     return refuse(to_errno(opened.error().code), "UCX refuses active messages");
   }
+  client->holds_ = std::make_unique<Holds>(*client->caller_);
+  client->sessions_.resize(client->caller_->servers());
+  client->caller_->on_session(
+      [self = client.get()](ServerIndex server) { self->session_opened(server); });
   client->local_ =
       std::make_unique<LocalAccess>(running, client->cluster_->servers, config->local_access,
                                     static_cast<std::int64_t>(config->failure_detect_ms));
@@ -141,6 +145,7 @@ Client::~Client() {
              counts.attribute_hits + counts.attribute_misses);
   }
   const Loop::Scope scope(*loop_);
+  if (holds_ != nullptr) loop_->run(holds_->close());
   loop_->run(caller_->close());
 }
 

@@ -21,6 +21,7 @@
 #include "client/directory.hpp"
 #include "client/entry_cache.hpp"
 #include "client/file.hpp"
+#include "client/holds.hpp"
 #include "client/local_access.hpp"
 #include "client/staging.hpp"
 #include "loop/loop.hpp"
@@ -69,6 +70,7 @@ class Client {
   template <class T>
   void run_until_done(const Task<T>& task) {
     drive([&task] { return task.done(); });
+    if (holds_->overdue()) holds_->tell_all();
   }
   /// One turn of the loop, without blocking; the caller holds the lock.
   bool turn();
@@ -84,6 +86,9 @@ class Client {
                                std::uint32_t mode, std::uint64_t chunk_bytes);
   OpenFile* adopt(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable,
                   bool writable);
+  /// A file that another process has open, and keeps open for this one, too.
+  OpenFile* import(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable,
+                   bool writable);
   /// Frees the file, whatever the outcome.
   Task<Outcome> close(OpenFile* file);
   Task<Outcome> unlink(std::string path);
@@ -114,6 +119,9 @@ class Client {
   Task<Outcome> list_xattrs(std::string path, bool follow, std::span<std::byte> into);
   Task<Outcome> remove_xattr(std::string path, bool follow, std::string name);
   Task<Result<OpenDirectory*>> open_directory(std::string path, bool attributes);
+  /// Lists only what fits, and with `descend` all directories, too.
+  Task<Result<OpenDirectory*>> open_search(std::string path, Match match, bool attributes,
+                                           bool descend);
   /// The next entry into `entry`: 1, or 0 at the end.
   Task<Outcome> read_directory(OpenDirectory* directory, ListedEntry* entry);
   void close_directory(OpenDirectory* directory);
@@ -270,8 +278,16 @@ class Client {
   Task<Outcome> link_once(PathUse* use, std::string from, std::string to);
   Task<Result<std::uint64_t>> read_gate();
   std::optional<wire::Attributes> cached_attributes(const Walk& walk, bool follow);
+  void session_opened(ServerIndex server);
+  Task<void> hold_again(ServerIndex server);
+  void learn_links(const wire::Attributes& attributes);
+  /// Something of this session has lost a name.
+  void name_lost() { ++unlinks_; }
   Task<Status> fill(OpenDirectory* directory);
   Task<Status> read_page(OpenDirectory* directory, std::size_t part);
+  Task<Status> find_page(OpenDirectory* directory, std::size_t part);
+  Task<Outcome> next_found(OpenDirectory* directory, ListedEntry* entry);
+  Task<Result<bool>> decide(OpenDirectory* directory, ListedEntry* entry);
   Task<Outcome> flush_sizes_of(InodeId inode);
   Task<Result<OpenFile*>> open_as_file(std::string path, OpenMode how);
   Task<Outcome> sync_directory(OpenFile* directory);
@@ -307,6 +323,9 @@ class Client {
   std::unique_ptr<Fabric> fabric_;
   std::unique_ptr<Caller> caller_;
   std::unique_ptr<LocalAccess> local_;
+  std::unique_ptr<Holds> holds_;
+  std::vector<bool> sessions_;  ///< by server: there has been one
+  std::uint64_t unlinks_ = 0;
   StagingPool staging_;
   std::unique_ptr<EntryCache> cache_;
   std::uint32_t batch_bytes_max_ = 0;

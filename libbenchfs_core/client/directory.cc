@@ -113,7 +113,9 @@ Task<Status> Client::read_page(OpenDirectory* directory, std::size_t index) {
 Task<Status> Client::fill(OpenDirectory* directory) {
   std::vector<Task<Status>> asked;
   for (std::size_t i = 0; i < directory->parts.size() && asked.size() < kAskedMax; ++i) {
-    if (!directory->parts[i].done) asked.push_back(read_page(directory, i));
+    if (directory->parts[i].done) continue;
+    asked.push_back(directory->search != nullptr ? find_page(directory, i)
+                                                 : read_page(directory, i));
   }
   Status outcome;
   for (Task<Status>& each : asked) {
@@ -124,6 +126,10 @@ Task<Status> Client::fill(OpenDirectory* directory) {
 }
 
 Task<Outcome> Client::read_directory(OpenDirectory* directory, ListedEntry* entry) {
+  if (directory->search != nullptr) {
+    const Outcome found = co_await next_found(directory, entry);
+    co_return found;
+  }
   const auto done = [](const OpenDirectory::Part& part) { return part.done; };
   while (directory->pages.empty()) {
     if (std::ranges::all_of(directory->parts, done)) co_return 0;

@@ -2,9 +2,11 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/match.hpp"
 #include "base/types.hpp"
 #include "wire/messages.hpp"
 
@@ -27,6 +29,13 @@ struct OpenDirectory {
   std::string path;
   InodeId inode = 0;
   bool attributes = false;
+  /// What alone is to be given, finding.cc.
+  struct Search {
+    Match match;
+    bool descend = false;  ///< and directories, whether they fit or not
+    std::uint64_t seen = 0;
+  };
+  std::unique_ptr<Search> search;  ///< null: everything
   std::vector<Part> parts;
   std::deque<Page> pages;
 };
@@ -36,6 +45,8 @@ struct ListedEntry {
   std::uint32_t type = 0;
   std::string name;
   bool has_attributes = false;
+  bool fits = true;        ///< of a search
+  bool undecided = false;  ///< by its server
   wire::Attributes attributes{};
 };
 

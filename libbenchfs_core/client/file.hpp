@@ -37,6 +37,14 @@ struct OpenFile {
   bool directory = false;
   std::uint32_t requests = 0;  ///< operations in flight
 
+  // What its home knows of the open, client/holds.hpp.
+  bool held = false;            ///< it counts it
+  bool imported = false;        ///< the process that exported it is counted
+  bool nameless = false;        ///< known to have lost its last name
+  std::uint64_t unlinks = 0;    ///< of this session, when it was opened
+  std::uint64_t size_seen = 0;  ///< at least that large
+  std::int64_t opened_ns = 0;
+
   // Calls without an offset, one after the other.
   std::uint64_t position = 0;
   bool append = false;

@@ -74,6 +74,9 @@ Task<Status> Fsck::check_links_once(std::vector<InodeId>* open) {
     auto looking = scanner_.inode(inode);
     BFS_CO_TRY(now, co_await looking);
     if (!now || right(suspect.inode, suspect.count)) continue;
+    // Open still, and to go with its last close.
+    const bool nameless = S_ISREG(now->mode) && now->nlink == 0 && suspect.count == 0;
+    if (nameless && before.has(inode) && after.has(inode)) continue;
     const bool same = now->nlink == suspect.inode.nlink && now->ctime_ns == suspect.inode.ctime_ns;
     if (moving || !same || before.has(inode) || after.has(inode)) {
       open->push_back(inode);

@@ -96,10 +96,12 @@ Task<Outcome> Client::rename_once(PathUse* use, std::string from, std::string to
     const wire::Rename::Request request{old_walk.parent(), new_walk.parent(), moves,
                                         static_cast<std::uint32_t>(old_walk.name.size()), flags};
     const std::string names = old_walk.name + new_walk.name;
+    holds_->tell_all();  // one of these may be replaced
     const auto answer =
         co_await caller_->call<wire::Rename>(server_of(old_walk), request, bytes_of(names));
     forget(old_walk.parent(), old_walk.name);  // also if it is not known how it ended
     forget(new_walk.parent(), new_walk.name);
+    name_lost();
     if (answer) co_return 0;
     if (answer.error().code ==
         Errc::is_directory) {  // what a directory is in is not replaced by it

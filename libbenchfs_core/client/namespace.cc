@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/clock.hpp"
+#include "base/log.hpp"
 #include "base/path.hpp"
 #include "client/call_entry.hpp"
 #include "client/client.hpp"
@@ -72,7 +73,8 @@ Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::u
         const Outcome cut = co_await set_size(found.inode, 0, wire::SetSize::kTruncate);
         if (!cut && cut.error().code != Errc::not_found) co_return std::unexpected(cut.error());
       }
-      const auto at_home = co_await attributes(found.inode);
+      const wire::Hold::Request hold{found.inode, 0, 0};
+      const auto at_home = co_await caller_->call<wire::Hold>(map().home(found.inode), hold);
       // Replaced between the two answers: the name stands for another file now.
       if (!at_home && at_home.error().code == Errc::not_found && gone != found.inode) {
         gone = found.inode;
@@ -80,12 +82,14 @@ Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::u
         continue;
       }
       if (!at_home) co_return std::unexpected(at_home.error());
-      found = *at_home;
+      found = at_home->body.attributes;
     }
     if ((wire_flags & wire::Open::kTruncate) != 0) forget(found.inode);
     if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message, 0, server);
     OpenFile* file =
         adopt(std::move(path), found.inode, found.chunk_bytes, how.readable, how.writable);
+    file->held = true;
+    file->size_seen = found.size;
     file->append = how.append;
     file->through = how.through;
     file->merge_next = true;
@@ -103,9 +107,18 @@ OpenFile* Client::adopt(std::string path, InodeId inode, std::uint64_t chunk_byt
   file->chunk_bytes = chunk_bytes;
   file->readable = readable;
   file->writable = writable;
+  file->unlinks = unlinks_;
+  file->opened_ns = now_ns();
   file->dirty_servers.resize(caller_->servers());
   files_.emplace(inode, file);
   ++open_files_;
+  return file;
+}
+
+OpenFile* Client::import(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable,
+                         bool writable) {
+  OpenFile* file = adopt(std::move(path), inode, chunk_bytes, readable, writable);
+  file->imported = true;
   return file;
 }
 
@@ -118,11 +131,11 @@ Task<Status> Client::drop_data(ServerIndex server, InodeId inode) {
 
 Task<Outcome> Client::close(OpenFile* file) {
   Outcome outcome = co_await flush_size(file);
-  // Unlinked while it was open: there is nobody left who could be told its size.
   if (!outcome && outcome.error().code == Errc::not_found) {
     auto dropping = drop_remains(this, file);
     co_await dropping;
-    outcome = 0;
+    // Whoever has it open for this process has closed it by now; else what was written is lost.
+    outcome = file->imported ? Outcome(0) : Outcome(fail(Errc::gone, 0, outcome.error().server));
   }
   if (file->flock_mode != 0) {
     const Outcome given_back = co_await unlock(file, file->flock_token);
@@ -132,8 +145,51 @@ Task<Outcome> Client::close(OpenFile* file) {
   files_.erase(std::find_if(first, last, [&](const auto& entry) { return entry.second == file; }));
   --open_files_;
   if (file->local != nullptr) local_->release(file->inode, *file->local);
+  const ServerIndex home = map().home(file->inode);
+  const bool goes = file->nameless || file->unlinks != unlinks_;
+  if (file->held && goes) {
+    auto telling = holds_->closed_now(home, file->inode);
+    co_await telling;
+  } else if (file->held) {
+    holds_->closed(home, file->inode);
+    const bool small = file->size_seen <= Holds::kSmallBytes;
+    if (!small || now_ns() - file->opened_ns > Holds::kLateNs) holds_->tell(home);
+  }
   delete file;
   co_return outcome;
+}
+
+// ---- what homes know of open files ----
+
+/// Not the first one with this server: what is open was held in one that has ended.
+void Client::session_opened(ServerIndex server) {
+  if (!sessions_[server]) {
+    sessions_[server] = true;
+    return;
+  }
+  holds_->forget(server);
+  if (!holds_->background().closed()) hold_again(server).detach();
+}
+
+Task<void> Client::hold_again(ServerIndex server) {
+  const Gate::Pass pass = holds_->background().enter();
+  std::vector<InodeId> held;
+  for (const auto& [inode, file] : files_) {
+    if (file->held && map().home(inode) == server) held.push_back(inode);
+  }
+  for (const InodeId inode : held) {
+    const wire::Hold::Request request{inode, wire::Hold::kAgain, 0};
+    const auto answer = co_await caller_->call<wire::Hold>(server, request);
+    if (answer) continue;
+    log_warn("inode {:x} is open here, which server {} cannot be told again: {}", inode, server,
+             to_text(answer.error().code));
+  }
+}
+
+void Client::learn_links(const wire::Attributes& attributes) {
+  if (attributes.nlink > 0) return;
+  const auto [first, last] = files_.equal_range(attributes.inode);
+  for (auto at = first; at != last; ++at) at->second->nameless = true;
 }
 
 Task<Outcome> Client::unlink(std::string path) {
@@ -145,8 +201,10 @@ Task<Outcome> Client::unlink_once(PathUse* use, std::string path) {
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::is_directory);
   const wire::Unlink::Request request{walk.parent()};
+  holds_->tell_all();  // it may be one of these
   const auto answer = co_await call_entry<wire::Unlink>(server_of(walk), request, walk.name);
   forget(walk.parent(), walk.name);
+  name_lost();
   if (!answer) co_return std::unexpected(answer.error());
   co_return 0;
 }
@@ -224,6 +282,7 @@ Task<Result<wire::Attributes>> Client::attributes(InodeId inode) {
   const wire::GetAttributes::Request request{inode};
   BFS_CO_TRY(answer, co_await caller_->call<wire::GetAttributes>(map().home(inode), request));
   cache_->put(ticket, answer.body.attributes);
+  learn_links(answer.body.attributes);
   co_return answer.body.attributes;
 }
 
@@ -295,6 +354,7 @@ Task<Outcome> Client::flush_size(OpenFile* file) {
     co_return std::unexpected(answer.error());
   }
   file->metadata_dirty = true;
+  learn_links(answer->body.attributes);
   co_return 0;
 }
 

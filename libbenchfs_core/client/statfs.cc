@@ -60,6 +60,7 @@ Task<Result<wire::ServerSpace::Reply>> Client::server_space(ServerIndex server) 
 }
 
 Task<Outcome> Client::statfs(struct benchfs_statfs* into) {
+  holds_->tell_all();
   std::vector<Task<Result<wire::ServerSpace::Reply>>> asking;
   for (ServerIndex i = 0; i < cluster_->servers.size(); ++i) asking.push_back(server_space(i));
   std::vector<SpaceOfServer> spaces;

@@ -116,7 +116,10 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
     move_batch(std::move(batch)).detach();
   }
   co_await gate_.drained();
-  if (direction_ == Direction::write) client_.forget(file_.inode);
+  if (direction_ == Direction::write) {
+    client_.forget(file_.inode);
+    file_.size_seen = std::max(file_.size_seen, end);
+  }
   if (error_) {
     // A part may have been written to a file that is gone: the close asks, and takes it back.
     if (direction_ == Direction::write && error_->code == Errc::not_found) file_.size_dirty = true;
@@ -126,8 +129,12 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
     if (total > 0 && !size_told_) wrote(end);
     co_return static_cast<std::int64_t>(total);
   }
-  if (missing_.empty()) co_return static_cast<std::int64_t>(total);
+  if (missing_.empty()) {
+    file_.size_seen = std::max(file_.size_seen, total);
+    co_return static_cast<std::int64_t>(total);
+  }
   const Outcome counted = co_await end_of_read(extents, total);
+  if (counted) file_.size_seen = std::max(file_.size_seen, *size_);
   co_return counted;
 }
 

@@ -106,19 +106,25 @@ BENCHFS_API int benchfs_open(benchfs_t *fs, const char *path, int flags, uint32_
                              uint64_t chunk_bytes, benchfs_file_t **file);
 
 /* Close `file` and free it, also when an error is returned. All its requests must have completed
- * (-EBUSY, and the file stays open, if not). Tells the file's home server the size that was written. */
+ * (-EBUSY, and the file stays open, if not). Tells the file's home server the size that was written. With
+ * the last close, or the end of the session, a file that has no name any more goes; its space is free soon
+ * after, that of small files that others have unlinked at the latest with this session's next call that is
+ * made a second later. */
 BENCHFS_API int benchfs_close(benchfs_file_t *file);
 
 /* Scalable open: one process opens, the others get its handle (a broadcast) and need no server to use
  * it. benchfs_export writes at most BENCHFS_HANDLE_BYTES to `handle` and returns the number. The blob is
- * valid in every session with the same cluster. `flags` of benchfs_import: access mode only. */
+ * valid in every session with the same cluster. `flags` of benchfs_import: access mode only. A file that
+ * loses its last name stays for the importers as long as the exporter has it open; then -ESTALE. */
 #define BENCHFS_HANDLE_BYTES 4352
 BENCHFS_API int benchfs_export(benchfs_file_t *file, void *handle, size_t capacity);
 BENCHFS_API int benchfs_import(benchfs_t *fs, const void *handle, size_t bytes, int flags,
                                benchfs_file_t **file);
 
 /* Remove a name of a file, or of a symbolic link itself. -EISDIR: a directory, see benchfs_rmdir. With
- * its last name the file goes, also what sessions have open of it. */
+ * its last name the file goes, unless sessions have it open: they can use it as before (benchfs_fstat
+ * shows nlink 0) until they close it, end or die. -ESTALE or -EHOSTUNREACH of an open file: its home server
+ * was stopped or died meanwhile, and such files did not survive that. */
 BENCHFS_API int benchfs_unlink(benchfs_t *fs, const char *path);
 /* -EEXIST: there is something of that name. */
 BENCHFS_API int benchfs_mkdir(benchfs_t *fs, const char *path, uint32_t mode);
@@ -189,6 +195,8 @@ struct benchfs_dirent {
     uint64_t inode;
     uint32_t type;     /* S_IFREG, S_IFDIR or S_IFLNK */
     uint32_t has_stat; /* 1: `stat` is filled; 0: not asked for, or it was removed in between */
+    uint32_t fits;     /* benchfs_opendir_match alone: 0 of a directory that is given all the same */
+    uint32_t zero;
     struct benchfs_stat stat; /* of a symbolic link: of itself */
     char name[256];
 };
@@ -197,6 +205,39 @@ struct benchfs_dirent {
 /* `flags`: 0 or BENCHFS_DIR_STAT. Errors: -ENOTDIR, -ENOENT. */
 BENCHFS_API int benchfs_opendir(benchfs_t *fs, const char *path, int flags, benchfs_dir_t **directory);
 BENCHFS_API int benchfs_readdir(benchfs_dir_t *directory, struct benchfs_dirent *entry);
+
+/* List only the entries that fit: they are looked for by the servers, each among its own entries, all at the
+ * same time, so that what does not fit costs next to nothing. All conditions have to hold; bounds are
+ * inclusive. Begin with BENCHFS_MATCH_ANY, and change what matters:
+ *     struct benchfs_match match = BENCHFS_MATCH_ANY;
+ *     match.types = BENCHFS_MATCH_FILES;
+ *     match.name = "*01*";
+ *     match.size_min = match.size_max = 3901;
+ *     int got = benchfs_opendir_match(fs, "/d", &match, 0, &dir);
+ * Sizes that other sessions have not told yet (see Visibility above) are not known to the servers. */
+struct benchfs_match {
+    const char *name;          /* a pattern of fnmatch(3), at most 1024 bytes; NULL: any name */
+    const char *any_case_name; /* the same, in capitals or not */
+    uint64_t size_min, size_max;
+    int64_t mtime_min_ns, mtime_max_ns;
+    uint32_t types; /* of BENCHFS_MATCH_FILES and so on, several together; 0: any */
+    uint32_t zero;
+};
+#define BENCHFS_MATCH_ANY {NULL, NULL, 0, UINT64_MAX, INT64_MIN, INT64_MAX, 0, 0}
+#define BENCHFS_MATCH_FILES 1u
+#define BENCHFS_MATCH_DIRECTORIES 2u
+#define BENCHFS_MATCH_LINKS 4u
+/* Files of 0 bytes, and directories, whether they have entries or not. */
+#define BENCHFS_MATCH_EMPTY 8u
+/* Also directories that do not fit, to go on in; their `fits` is 0. */
+#define BENCHFS_DIR_DESCEND 2
+/* `flags`: 0, or of BENCHFS_DIR_STAT and BENCHFS_DIR_DESCEND (attributes are given with what fits).
+ * Errors: as benchfs_opendir; -ENAMETOOLONG: a pattern; -EINVAL. */
+BENCHFS_API int benchfs_opendir_match(benchfs_t *fs, const char *path, const struct benchfs_match *match,
+                                      int flags, benchfs_dir_t **directory);
+/* Entries that were looked at so far for such a listing. */
+BENCHFS_API uint64_t benchfs_dir_seen(const benchfs_dir_t *directory);
+
 /* Frees `directory`. */
 BENCHFS_API int benchfs_closedir(benchfs_dir_t *directory);
 

@@ -103,6 +103,9 @@ class Caller {
   }
 
   void set_epoch(Epoch epoch) { epoch_ = epoch; }
+  /// `function` is called with each server with which a session has been opened, before anything
+  /// else is sent in it.
+  void on_session(std::function<void(ServerIndex)> function) { session_opened_ = std::move(function); }
   std::size_t servers() const { return peers_.size(); }
   /// What the server said of itself when the session opened; defaults before that.
   const wire::Authenticate::Reply& server_limits(ServerIndex server) const;
@@ -121,6 +124,7 @@ class Caller {
   Options options_;
   Probe probe_;
   Epoch epoch_ = 0;
+  std::function<void(ServerIndex)> session_opened_;
   std::uint64_t host_id_;
   std::vector<std::unique_ptr<Peer>> peers_;
   struct Slot {

@@ -42,6 +42,7 @@ Task<Status> Peer::connect(std::int64_t deadline_ns) {
   state_ = result ? State::ready : State::disconnected;
   connecting_.wake_all();
   if (!result) co_return std::unexpected(last_error_);
+  if (caller_.session_opened_) caller_.session_opened_(index_);
   co_return Status{};
 }
 

@@ -304,7 +304,7 @@ void Dispatcher::end_session(std::uint64_t id, bool force) {
   if (latest != callers_.end() && latest->second == id) callers_.erase(latest);
   session->failed = true;
   log_debug("session {:x} ends{}", id, force ? " by force" : "");
-  if (session_end_) session_end_(id);
+  for (const auto& function : session_end_) function(id);
   finish_session(std::move(session), force).detach();
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/types.hpp"
 #include "loop/sync.hpp"
@@ -128,9 +129,9 @@ class Dispatcher {
       (service.*handler)(std::move(incoming)).detach();
     };
   }
-  /// `function` is called with the id of every session that ends.
+  /// `function` is called, too, with the id of every session that ends.
   void on_session_end(std::function<void(std::uint64_t)> function) {
-    session_end_ = std::move(function);
+    session_end_.push_back(std::move(function));
   }
   /// Begins to take messages in: before this server's address is given to anybody, since UCX drops what
   /// nobody receives. Callers that say hello wait until activate().
@@ -176,7 +177,7 @@ class Dispatcher {
   std::array<Entry, kIdMax> entries_{};
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
   std::unordered_map<std::uint64_t, std::uint64_t> callers_;  ///< Session::caller -> its latest session
-  std::function<void(std::uint64_t)> session_end_;
+  std::vector<std::function<void(std::uint64_t)>> session_end_;
   ServiceCounters counters_;
   std::uint64_t host_id_;
   Gate requests_;      ///< Incomings

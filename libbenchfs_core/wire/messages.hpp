@@ -7,11 +7,13 @@
 #include "wire/admin_messages.hpp"
 #include "wire/check_messages.hpp"
 #include "wire/data_messages.hpp"
+#include "wire/find_messages.hpp"
 #include "wire/header.hpp"
 #include "wire/inode_messages.hpp"
 #include "wire/lock_messages.hpp"
 #include "wire/move_messages.hpp"
 #include "wire/namespace_messages.hpp"
+#include "wire/open_messages.hpp"
 #include "wire/session_messages.hpp"
 
 namespace benchfs::wire {
@@ -27,7 +29,9 @@ using All = List<
     Read, Write, Sync, DropData, MarkSpread, Allocate, Seek,
     Lock, Unlock, SharedPointer, TryLock,
     ServerStatus, ServerSpace,
-    Scan, Repair>;
+    Scan, Repair,
+    Hold, Release,
+    FindEntries>;
 // clang-format on
 
 /// Bytes of the largest request or reply body.

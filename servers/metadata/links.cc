@@ -43,10 +43,22 @@ Result<Links::Taken> Links::take(Entry entry) {
   auto inode = store_.inode(entry.inode);
   if (!inode) return std::unexpected(inconsistent(entry.inode, inode.error()));
   wire::Attributes& attributes = inode->attributes;
+  if (attributes.nlink == 0) {
+    log_error("an entry for inode {:x} was removed, which has had no name before", entry.inode);
+    return taken;
+  }
   if (attributes.nlink > 1) {
     --attributes.nlink;
     attributes.ctime_ns = wall_ns();
     store_.update_inode(*inode);
+    return taken;
+  }
+  if (S_ISREG(attributes.mode) && holders_.held(entry.inode)) {
+    attributes.nlink = 0;
+    attributes.ctime_ns = wall_ns();
+    store_.update_inode(*inode);
+    nameless_[entry.inode] =
+        store_.add_drop({.inode = entry.inode, .size = 0, .remove = true, .spread = inode->spread});
     return taken;
   }
   store_.remove_inode(*inode);
@@ -69,6 +81,7 @@ Task<void> Links::carry_out(Taken taken) {
 Result<wire::Attributes> Links::add(InodeId number) {
   BFS_TRY(inode, store_.inode(number));
   if (S_ISDIR(inode.attributes.mode)) return fail(Errc::not_permitted);
+  if (inode.attributes.nlink == 0) return fail(Errc::not_found);
   ++inode.attributes.nlink;
   inode.attributes.ctime_ns = wall_ns();
   store_.update_inode(inode);
@@ -140,6 +153,74 @@ Task<void> Links::tell(MoveIntent intent, std::shared_ptr<Event> asked) {
     auto pausing = pauses.next();
     co_await pausing;
   }
+}
+
+// ---- open files ----
+
+Task<Status> Links::release(std::uint64_t session, std::span<const InodeId> inodes) {
+  std::vector<Task<Status>> burying;
+  for (const InodeId inode : inodes) {
+    if (holders_.release(session, inode)) burying.push_back(bury(inode));
+  }
+  Status outcome;
+  for (Task<Status>& each : burying) {
+    const Status buried = co_await each;
+    if (outcome) outcome = buried;
+  }
+  co_return outcome;
+}
+
+void Links::end_session(std::uint64_t session) {
+  for (const InodeId inode : holders_.end_session(session)) {
+    if (nameless_.contains(inode)) bury_later(inode, false).detach();
+  }
+}
+
+/// Nobody has it open any more. If it has no name, it goes.
+Task<Status> Links::bury(InodeId number) {
+  const auto found = nameless_.find(number);
+  if (found == nameless_.end()) co_return Status{};
+  const DropIntent intent = found->second;
+  nameless_.erase(found);
+  const auto inode = store_.inode(number);
+  Status removed;
+  if (inode) {
+    // Else the batch that took its last name was not written: it has it still.
+    if (inode->attributes.nlink > 0) co_return Status{};
+    store_.remove_inode(*inode);
+    auto writing = store_.committed();
+    removed = co_await writing;
+  } else if (inode.error().code != Errc::not_found) {
+    removed = std::unexpected(inode.error());
+  }
+  if (removed) {
+    drops_.carry_out_later(intent);
+    co_return removed;
+  }
+  nameless_[number] = intent;
+  if (!background_.closed()) bury_later(number, true).detach();
+  co_return removed;
+}
+
+Task<void> Links::bury_later(InodeId inode, bool tried) {
+  if (background_.closed()) co_return;  // the next start does it
+  const Gate::Pass pass = background_.enter();
+  if (tried) {
+    log_warn("inode {:x}, closed and without a name, cannot be removed yet; trying again", inode);
+    auto pausing = pause_unless_closed(loop_, background_, options_.retry_max_ns);
+    co_await pausing;
+    if (background_.closed() || holders_.held(inode)) co_return;
+  }
+  auto burying = bury(inode);
+  const Status buried = co_await burying;
+  static_cast<void>(buried);  // else it is under way again
+}
+
+void Links::spread(InodeId inode) {
+  const auto found = nameless_.find(inode);
+  if (found == nameless_.end() || found->second.spread) return;
+  found->second.spread = true;
+  store_.update_drop(found->second);
 }
 
 Task<void> Links::close() {

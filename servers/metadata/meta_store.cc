@@ -92,12 +92,16 @@ void MetaStore::remove_inode(const Inode& inode) {
 }
 
 DropIntent MetaStore::add_drop(DropIntent intent) {
-  touch();
   intent.number = next_drop_++;
+  update_drop(intent);
+  return intent;
+}
+
+void MetaStore::update_drop(const DropIntent& intent) {
+  touch();
   database_->put(database_->system, records::Key::drop(intent.number).view(),
                  records::DropRecord{records::kFormat, intent.remove, intent.spread, 0,
                                      intent.inode, intent.size});
-  return intent;
 }
 
 void MetaStore::finish_drop(const DropIntent& intent) {

@@ -162,6 +162,8 @@ class MetaStore {
   void put_permit(std::uint64_t token);
   /// Records that data must go; to be carried out once committed. Gives the intent its number.
   DropIntent add_drop(DropIntent intent);
+  /// The same intent, changed.
+  void update_drop(const DropIntent& intent);
   /// It is done. That of a remove goes with the next batch, whenever that is: to remove twice does
   /// no harm. That of a truncate is a change like any other: await committed() before new data may
   /// come.

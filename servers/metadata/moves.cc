@@ -118,6 +118,7 @@ Task<Result<wire::Link::Reply>> Moves::link(wire::Link::Request request, std::st
     co_return std::unexpected(inode.error());
   }
   if (S_ISDIR(inode->attributes.mode)) co_return fail(Errc::not_permitted);
+  if (inode->attributes.nlink == 0) co_return fail(Errc::not_found);  // only open still
   if (options_.room) {
     BFS_CO_CHECK(room, options_.room());
   }

@@ -41,6 +41,8 @@ Task<Status> Namespace::start(Owner owner) {
   const auto left = store_.drops();
   if (!left) co_return std::unexpected(left.error());
   if (!left->empty()) log_info("{} drops of the last run are to be finished", left->size());
+  auto collecting = collect_nameless(*left);
+  BFS_CO_CHECK(collected, co_await collecting);
   for (const DropIntent& intent : *left) {
     if (intent.remove) {
       drops_.carry_out_later(intent);
@@ -55,6 +57,23 @@ Task<Status> Namespace::start(Owner owner) {
     drops_.carry_out_later(intent, [this, inode = intent.inode] { end_truncation(inode); });
   }
   co_return Status{};
+}
+
+/// Files that were open when they lost their last name: nobody has them open now.
+Task<Status> Namespace::collect_nameless(std::span<const DropIntent> drops) {
+  std::size_t files = 0;
+  for (const DropIntent& intent : drops) {
+    if (!intent.remove) continue;
+    const auto inode = store_.inode(intent.inode);
+    if (!inode && inode.error().code != Errc::not_found) co_return std::unexpected(inode.error());
+    if (!inode || inode->attributes.nlink > 0) continue;
+    store_.remove_inode(*inode);
+    ++files;
+  }
+  if (files == 0) co_return Status{};
+  log_info("{} files that were open without a name are removed", files);
+  auto writing = store_.committed();
+  co_return co_await writing;
 }
 
 Status Namespace::check_entry(InodeId parent, std::string_view name) const {
@@ -128,7 +147,7 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
       BFS_CO_CHECK(written, co_await writing);
       co_return fail(Errc::exists);
     }
-    auto opening = open_existing(request.parent, name, *entry, request.flags);
+    auto opening = open_existing(request.parent, name, *entry, request.flags, owner.session);
     co_return co_await opening;
   }
   if (entry.error().code != Errc::not_found) co_return std::unexpected(entry.error());
@@ -143,31 +162,70 @@ Task<Result<wire::Open::Reply>> Namespace::open(wire::Open::Request request, std
       new_inode(number, S_IFREG | (request.mode & kPermissionBits), chunk_bytes, owner);
   store_.create_inode(inode);
   store_.put_entry(request.parent, name, Entry{number, S_IFREG});
+  if (owner.session != 0) links_.hold(owner.session, number);
   auto writing = store_.committed();
-  BFS_CO_CHECK(written, co_await writing);
-  co_return wire::Open::Reply{inode.attributes, 1, 1};
+  const Status written = co_await writing;
+  if (written) co_return wire::Open::Reply{inode.attributes, 1, 1};
+  auto letting_go = let_go(owner.session, number);
+  co_await letting_go;
+  co_return std::unexpected(written.error());
+}
+
+/// An open that has failed after all.
+Task<void> Namespace::let_go(std::uint64_t session, InodeId inode) {
+  if (session == 0) co_return;
+  auto releasing = links_.release(session, {&inode, 1});
+  const Status released = co_await releasing;
+  static_cast<void>(released);  // the outcome is that of the open
 }
 
 Task<Result<wire::Open::Reply>> Namespace::open_existing(InodeId parent, std::string_view name,
-                                                         Entry entry, std::uint32_t flags) {
+                                                         Entry entry, std::uint32_t flags,
+                                                         std::uint64_t session) {
   if (S_ISDIR(entry.type)) co_return fail(Errc::is_directory);
   if (S_ISLNK(entry.type)) co_return fail(Errc::loop);
   wire::Open::Reply reply{};
   reply.attributes.inode = entry.inode;
   if (!owns(entry.inode)) co_return reply;  // the client asks its home, for a truncate too
   reply.attributes_here = 1;
-  if ((flags & wire::Open::kTruncate) != 0) {
-    auto truncating = truncate(entry.inode, 0);
-    BFS_CO_TRY(attributes, co_await truncating);
-    reply.attributes = attributes;
-    co_return reply;
-  }
   const auto inode = store_.inode(entry.inode);
   if (!inode) co_return std::unexpected(missing(parent, name, entry, inode.error()));
+  if (session != 0) links_.hold(session, entry.inode);
   reply.attributes = inode->attributes;
-  auto writing = store_.committed();
-  BFS_CO_CHECK(written, co_await writing);
-  co_return reply;
+  Status opened;
+  if ((flags & wire::Open::kTruncate) != 0) {
+    auto truncating = truncate(entry.inode, 0);
+    const auto attributes = co_await truncating;
+    if (attributes) {
+      reply.attributes = *attributes;
+    } else {
+      opened = std::unexpected(attributes.error());
+    }
+  } else {
+    auto writing = store_.committed();
+    opened = co_await writing;
+  }
+  if (opened) co_return reply;
+  auto letting_go = let_go(session, entry.inode);
+  co_await letting_go;
+  co_return std::unexpected(opened.error());
+}
+
+Task<Result<wire::Hold::Reply>> Namespace::hold(InodeId number, bool again, std::uint64_t session) {
+  if (!owns(number)) co_return fail(Errc::stale_epoch);
+  const auto inode = regular_file(number);
+  const bool there = inode && (inode->attributes.nlink > 0 || again);
+  if (there) links_.hold(session, number);
+  auto writing = store_.committed();  // also of whoever has just removed it
+  const Status written = co_await writing;
+  if (there && written) co_return wire::Hold::Reply{inode->attributes};
+  if (there) {
+    auto letting_go = let_go(session, number);
+    co_await letting_go;
+  }
+  if (!written) co_return std::unexpected(written.error());
+  if (!inode) co_return std::unexpected(inode.error());
+  co_return fail(Errc::not_found);
 }
 
 Task<Result<wire::Mkdir::Reply>> Namespace::make_directory(wire::Mkdir::Request request,
@@ -334,6 +392,7 @@ Task<Status> Namespace::mark_spread(InodeId number) {
   if (!inode->spread) {
     inode->spread = true;
     store_.update_inode(*inode);
+    if (inode->attributes.nlink == 0) links_.spread(number);
   }
   auto writing = store_.committed();
   co_return co_await writing;

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -46,6 +47,7 @@ class Namespace {
   struct Owner {
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
+    std::uint64_t session = 0;  ///< has what it opens open; 0: none
   };
 
   /// A page of a directory, as wire::ReadDirectory has it.
@@ -92,6 +94,14 @@ class Namespace {
   /// mode of a symbolic link.
   Task<Result<wire::SetAttributes::Reply>> set_attributes(wire::SetAttributes::Request request,
                                                           Owner owner);
+  /// The session has the file open. not_found: it has no name any more, unless it is held `again`;
+  /// is_directory.
+  Task<Result<wire::Hold::Reply>> hold(InodeId inode, bool again, std::uint64_t session);
+  /// As Links::release().
+  Task<Status> release(std::uint64_t session, std::span<const InodeId> inodes) {
+    return links_.release(session, inodes);
+  }
+  void end_session(std::uint64_t session) { links_.end_session(session); }
   /// not_found.
   Task<Result<wire::GetAttributes::Reply>> attributes(InodeId inode);
   /// not_found, is_directory, too_big. A truncate returns when all servers have dropped the data,
@@ -123,7 +133,10 @@ class Namespace {
   bool owns(InodeId inode) const { return map_.home(inode) == options_.self; }
   Error missing(InodeId parent, std::string_view name, Entry entry, Error error) const;
   Task<Result<wire::Open::Reply>> open_existing(InodeId parent, std::string_view name, Entry entry,
-                                                std::uint32_t flags);
+                                                std::uint32_t flags, std::uint64_t session);
+  Task<void> let_go(std::uint64_t session, InodeId inode);
+  /// What a crash has left open.
+  Task<Status> collect_nameless(std::span<const DropIntent> drops);
   /// Waits for a change of the truncate that is under way, if one is; its error if it is stuck.
   Task<Status> truncation_over(InodeId inode);
   Task<Result<wire::Attributes>> truncate(InodeId inode, std::uint64_t size);

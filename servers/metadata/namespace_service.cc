@@ -1,13 +1,17 @@
 // Handlers of the namespace messages: unpack, call, answer. A name stays in the message until then.
 #include "metadata/namespace_service.hpp"
 
+#include <array>
+#include <cstring>
+
 #include "metadata/answer.hpp"
 
 namespace benchfs {
 namespace {
 
 Namespace::Owner owner_of(const Incoming& incoming) {
-  return {incoming.session().uid, incoming.session().gid};
+  const Session& session = incoming.session();
+  return {session.uid, session.gid, session.id};
 }
 
 }  // namespace
@@ -27,6 +31,9 @@ void NamespaceService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::SetSize>(*this, &NamespaceService::set_size);
   dispatcher.add<wire::Append>(*this, &NamespaceService::append);
   dispatcher.add<wire::MarkSpread>(*this, &NamespaceService::mark_spread);
+  dispatcher.add<wire::Hold>(*this, &NamespaceService::hold);
+  dispatcher.add<wire::Release>(*this, &NamespaceService::release);
+  dispatcher.on_session_end([this](std::uint64_t session) { names_.end_session(session); });
 }
 
 Task<void> NamespaceService::lookup(Incoming incoming) {
@@ -40,7 +47,36 @@ Task<void> NamespaceService::open(Incoming incoming) {
   const auto request = incoming.body<wire::Open>();
   auto task = names_.open(request, incoming.name(), owner_of(incoming));
   const auto result = co_await task;
+  // If it has ended meanwhile, that was before the file was open.
+  if (incoming.session().failed) names_.end_session(incoming.session().id);
   co_await answer<wire::Open>(incoming, result);
+}
+
+Task<void> NamespaceService::hold(Incoming incoming) {
+  const auto request = incoming.body<wire::Hold>();
+  if ((request.flags & ~wire::Hold::kAgain) != 0) {
+    co_await incoming.fail(Errc::bad_message);
+    co_return;
+  }
+  auto task = names_.hold(request.inode, request.flags != 0, incoming.session().id);
+  const auto result = co_await task;
+  if (incoming.session().failed) names_.end_session(incoming.session().id);
+  co_await answer<wire::Hold>(incoming, result);
+}
+
+Task<void> NamespaceService::release(Incoming incoming) {
+  const auto request = incoming.body<wire::Release>();
+  const std::size_t bytes = incoming.payload_bytes();
+  if (request.inodes == 0 || bytes != request.inodes * sizeof(InodeId)) {
+    co_await incoming.fail(Errc::bad_message);
+    co_return;
+  }
+  std::array<InodeId, wire::Release::kInodesMax> inodes;
+  std::memcpy(inodes.data(), incoming.payload().data(), bytes);
+  const std::span<const InodeId> closed(inodes.data(), request.inodes);
+  auto task = names_.release(incoming.session().id, closed);
+  const auto result = co_await task;
+  co_await answer_empty<wire::Release>(incoming, result);
 }
 
 Task<void> NamespaceService::mkdir(Incoming incoming) {

@@ -35,6 +35,8 @@ class NamespaceService {
   Task<void> set_attributes(Incoming incoming);
   Task<void> read_link(Incoming incoming);
   Task<void> mark_directory(Incoming incoming);
+  Task<void> hold(Incoming incoming);
+  Task<void> release(Incoming incoming);
 
  private:
   Namespace& names_;

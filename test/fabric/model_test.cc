@@ -1,6 +1,6 @@
 // Random operations by several sessions, each done on a local directory as well: the same outcome,
-// the same errors, and in the end the same tree. BENCHFS_TEST_SEED and BENCHFS_TEST_STEPS choose
-// others.
+// the same errors, and in the end the same tree. Some files stay open, and are used whatever
+// becomes of their names. BENCHFS_TEST_SEED and BENCHFS_TEST_STEPS choose others.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -52,12 +52,23 @@ class Model {
         &Model::create, &Model::create, &Model::write,   &Model::write,    &Model::mkdir,
         &Model::mkdir,  &Model::unlink, &Model::rmdir,   &Model::rename,   &Model::rename,
         &Model::rename, &Model::link,   &Model::symlink, &Model::truncate, &Model::chmod,
-        &Model::stat,   &Model::read,   &Model::append};
+        &Model::stat,   &Model::read,   &Model::append,  &Model::keep,     &Model::keep,
+        &Model::use,    &Model::use,    &Model::use,     &Model::let_go};
     (this->*kSteps[pick(std::size(kSteps))])();
   }
   void compare_trees() { compare("/t"); }
+  void close_all() {
+    while (!kept_.empty()) let_go();
+  }
 
  private:
+  /// The same file, open on both sides.
+  struct Kept {
+    benchfs_file_t* file = nullptr;
+    int fd = -1;
+  };
+  static constexpr std::size_t kKeptMax = 8;
+
   std::size_t pick(std::size_t choices) { return random_() % choices; }
   Session& session() { return *sessions_[pick(sessions_.size())]; }
   std::string local(const std::string& path) const { return directory_.path() + path; }
@@ -168,6 +179,70 @@ class Model {
   void stat() { look(path(), pick(2) == 0); }
   void read() { compare_content(path()); }
 
+  /// Opens a file and leaves it open.
+  void keep() {
+    if (kept_.size() == kKeptMax) let_go();
+    const std::string at = path();
+    const int flags = O_RDWR | (pick(2) == 0 ? O_CREAT : 0);
+    Kept kept;
+    const int got = benchfs_open(session(), at.c_str(), flags, 0644, kChunk, &kept.file);
+    kept.fd = ::open(local(at).c_str(), flags, 0644);
+    same("open to keep", at, got, outcome(kept.fd));
+    if (got == 0 && kept.fd >= 0) kept_.push_back(kept);
+  }
+  void use() {
+    if (kept_.empty()) return;
+    const Kept kept = kept_[pick(kept_.size())];
+    const std::string at = benchfs_path(kept.file);
+    switch (pick(4)) {
+      case 0: {
+        const std::uint64_t offset = random_() % (4 * kChunk);
+        const auto data = pattern(1 + random_() % (2 * kChunk), random_());
+        const auto bytes = static_cast<std::int64_t>(data.size());
+        CHECK(benchfs_pwrite(kept.file, data.data(), data.size(), offset) == bytes);
+        CHECK(benchfs_flush_size(kept.file) == 0);
+        CHECK(::pwrite(kept.fd, data.data(), data.size(), static_cast<off_t>(offset)) == bytes);
+        break;
+      }
+      case 1: {
+        const std::uint64_t size = random_() % (5 * kChunk);
+        same("ftruncate", at, benchfs_ftruncate(kept.file, size),
+             outcome(::ftruncate(kept.fd, static_cast<off_t>(size))));
+        break;
+      }
+      case 2:
+        CHECK(benchfs_sync(kept.file) == 0);
+        break;
+      default:
+        break;
+    }
+    compare_kept(kept);
+  }
+  void compare_kept(const Kept& kept) {
+    const std::string at = benchfs_path(kept.file);
+    struct benchfs_stat got {};
+    struct ::stat expected {};
+    REQUIRE(benchfs_fstat(kept.file, &got) == 0);
+    REQUIRE(::fstat(kept.fd, &expected) == 0);
+    CHECK_MESSAGE(
+        seen(got.mode, got.size, got.nlink) ==
+            seen(expected.st_mode, static_cast<std::uint64_t>(expected.st_size), expected.st_nlink),
+        at);
+    std::vector<unsigned char> bytes(10 * kChunk), there(bytes.size());
+    const std::int64_t read = benchfs_pread(kept.file, bytes.data(), bytes.size(), 0);
+    CHECK_MESSAGE(read == ::pread(kept.fd, there.data(), there.size(), 0), at);
+    CHECK_MESSAGE(bytes == there, at);
+  }
+  void let_go() {
+    if (kept_.empty()) return;
+    const std::size_t which = pick(kept_.size());
+    const Kept kept = kept_[which];
+    kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(which));
+    compare_kept(kept);
+    CHECK(benchfs_close(kept.file) == 0);
+    ::close(kept.fd);
+  }
+
   static Seen seen(std::uint32_t mode, std::uint64_t size, std::uint64_t nlink) {
     const bool directory = S_ISDIR(mode);
     return {mode, directory ? 0 : size, directory ? 0 : nlink};
@@ -240,6 +315,7 @@ class Model {
   TemporaryDirectory directory_;
   std::mt19937_64 random_;
   std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<Kept> kept_;
 };
 
 void run_model(int servers, int sessions, std::uint64_t steps) {
@@ -254,12 +330,17 @@ void run_model(int servers, int sessions, std::uint64_t steps) {
   }
   model.compare_trees();
   Session session(cluster);
-  struct benchfs_fsck_result result {};
-  const auto show = [](const struct benchfs_fsck_finding* finding, void*) {
-    FAIL_CHECK(finding->text);
+  const auto check_clean = [&] {
+    struct benchfs_fsck_result result {};
+    const auto show = [](const struct benchfs_fsck_finding* finding, void*) {
+      FAIL_CHECK(finding->text);
+    };
+    CHECK(benchfs_fsck(session, 0, show, nullptr, &result) == 0);
+    CHECK(result.undecided == 0);
   };
-  CHECK(benchfs_fsck(session, 0, show, nullptr, &result) == 0);
-  CHECK(result.undecided == 0);
+  check_clean();
+  model.close_all();
+  check_clean();
 }
 
 TEST_SUITE("model") {

@@ -138,6 +138,34 @@ static void write_only(void) {
   delete_everywhere("benchfs:/open_wronly");
 }
 
+/* Open on all ranks, and deleted by one of them, or by the last: it is used as ever until the close. */
+static void deleted_while_open(void) {
+  const char* name = "benchfs:/open_deleted";
+  MPI_Offset size = 0;
+  int value = rank + 1, got = 0;
+
+  for (int who = 0; who < ranks; who += ranks > 1 ? ranks - 1 : 1) {
+    OK(open_file(name, MPI_MODE_CREATE | MPI_MODE_RDWR));
+    OK(MPI_File_write_at_all(file, rank * 4, &value, 1, MPI_INT, MPI_STATUS_IGNORE));
+    OK(MPI_File_sync(file));
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (rank == who) OK(MPI_File_delete(name, MPI_INFO_NULL));
+    MPI_Barrier(MPI_COMM_WORLD);
+    OK(MPI_File_read_at(file, (rank + 1) % ranks * 4, &got, 1, MPI_INT, MPI_STATUS_IGNORE));
+    CHECK(got == (rank + 1) % ranks + 1);
+    OK(MPI_File_write_at(file, (ranks + rank) * 4, &value, 1, MPI_INT, MPI_STATUS_IGNORE));
+    OK(MPI_File_sync(file));
+    MPI_Barrier(MPI_COMM_WORLD);
+    OK(MPI_File_get_size(file, &size));
+    CHECK(size == ranks * 8);
+    OK(MPI_File_read_at(file, (ranks + (rank + 1) % ranks) * 4, &got, 1, MPI_INT,
+                        MPI_STATUS_IGNORE));
+    CHECK(got == (rank + 1) % ranks + 1);
+    OK(MPI_File_close(&file));
+    FAILS(open_file(name, MPI_MODE_RDONLY), MPI_ERR_NO_SUCH_FILE, "");
+  }
+}
+
 /* Two files, a communicator of one, and many opens of one file at a time. */
 static void many(void) {
   MPI_File files[16];
@@ -170,6 +198,7 @@ int main(int argc, char** argv) {
   errors();
   exclusive();
   delete_on_close();
+  deleted_while_open();
   append();
   write_only();
   many();

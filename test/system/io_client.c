@@ -4,6 +4,9 @@
  *                                       file open, neither synced nor closed, until it is killed
  *   io_client endless PATH              writes and reads until something fails, then says
  *                                       "failed ERRNO MILLISECONDS-OF-THE-CALL TEXT"
+ *   io_client many PATH FILES           makes that many files in the directory, every 16th with one byte,
+ *                                       lists them, and removes them; says "made", "listed" and "removed"
+ *                                       with its largest memory so far in KiB
  * Exit status: 0; 1 for an error; 2 for a difference; 3 for the failure that ends `endless`. */
 #include <benchfs.h>
 #include <errno.h>
@@ -82,6 +85,99 @@ static int run_endless(benchfs_file_t* file) {
   }
 }
 
+/* "VmHWM:  1234 kB" */
+static long memory_kib(void) {
+  char line[256];
+  long kib = 0;
+  FILE* status = fopen("/proc/self/status", "r");
+
+  while (status != NULL && fgets(line, sizeof(line), status) != NULL)
+    if (sscanf(line, "VmHWM: %ld", &kib) == 1) break;
+  if (status != NULL) fclose(status);
+  return kib;
+}
+
+static int say(const char* what) {
+  printf("%s %ld\n", what, memory_kib());
+  return fflush(stdout);
+}
+
+enum { WINDOW = 64 };
+
+static void name_of(char* path, size_t room, const char* directory, uint64_t number) {
+  snprintf(path, room, "%s/file.%llu", directory, (unsigned long long)number);
+}
+
+static int make_some(benchfs_t* fs, const char* directory, uint64_t first, int count) {
+  benchfs_request_t* requests[WINDOW];
+  benchfs_file_t* files[WINDOW];
+  char path[512];
+  int result = 0;
+
+  for (int i = 0; i < count; i++) {
+    name_of(path, sizeof(path), directory, first + (uint64_t)i);
+    if (benchfs_open_start(fs, path, O_WRONLY | O_CREAT | O_EXCL, 0600, 0, &files[i],
+                           &requests[i]) != 0)
+      return complain("create");
+  }
+  for (int i = 0; i < count; i++)
+    if (benchfs_wait(requests[i]) != 0) return complain("create");
+  for (int i = 0; i < count; i++) {
+    if ((first + (uint64_t)i) % 16 == 0 && benchfs_pwrite(files[i], "x", 1, 0) != 1)
+      result = complain("write");
+    if (benchfs_close(files[i]) != 0) result = complain("close");
+  }
+  return result;
+}
+
+static int remove_some(benchfs_t* fs, const char* directory, uint64_t first, int count) {
+  benchfs_request_t* requests[WINDOW];
+  char path[512];
+
+  for (int i = 0; i < count; i++) {
+    name_of(path, sizeof(path), directory, first + (uint64_t)i);
+    if (benchfs_unlink_start(fs, path, &requests[i]) != 0) return complain("unlink");
+  }
+  for (int i = 0; i < count; i++)
+    if (benchfs_wait(requests[i]) != 0) return complain("unlink");
+  return 0;
+}
+
+static int list_all(benchfs_t* fs, const char* directory, uint64_t files) {
+  struct benchfs_dirent entry;
+  benchfs_dir_t* listing;
+  uint64_t count = 0, bytes = 0;
+  int got;
+
+  if (benchfs_opendir(fs, directory, BENCHFS_DIR_STAT, &listing) != 0) return complain("opendir");
+  while ((got = benchfs_readdir(listing, &entry)) == 1) {
+    count++;
+    bytes += entry.stat.size;
+  }
+  benchfs_closedir(listing);
+  if (got != 0) return complain("readdir");
+  if (count == files && bytes == (files + 15) / 16) return 0;
+  fprintf(stderr, "io_client: listed %llu files of %llu bytes\n", (unsigned long long)count,
+          (unsigned long long)bytes);
+  return 2;
+}
+
+static int use_many(benchfs_t* fs, const char* directory, uint64_t files) {
+  int result = 0;
+
+  if (benchfs_mkdir(fs, directory, 0700) != 0) return complain("mkdir");
+  for (uint64_t at = 0; at < files && result == 0; at += WINDOW)
+    result = make_some(fs, directory, at, files - at < WINDOW ? (int)(files - at) : WINDOW);
+  if (result != 0 || say("made") != 0) return result;
+  result = list_all(fs, directory, files);
+  if (result != 0 || say("listed") != 0) return result;
+  for (uint64_t at = 0; at < files && result == 0; at += WINDOW)
+    result = remove_some(fs, directory, at, files - at < WINDOW ? (int)(files - at) : WINDOW);
+  if (result == 0 && benchfs_rmdir(fs, directory) != 0) result = complain("rmdir");
+  if (result == 0) say("removed");
+  return result;
+}
+
 static int use_file(benchfs_t* fs, char** argv) {
   int reads = strcmp(argv[1], "verify") == 0;
   benchfs_file_t* file;
@@ -103,7 +199,8 @@ int main(int argc, char** argv) {
 
   if (argc < 3 || (strcmp(argv[1], "endless") != 0 && argc < 4)) return 1;
   if (benchfs_connect(NULL, &fs) != 0) return complain("connect");
-  result = use_file(fs, argv);
+  result = strcmp(argv[1], "many") == 0 ? use_many(fs, argv[2], strtoull(argv[3], NULL, 10))
+                                        : use_file(fs, argv);
   if (benchfs_disconnect(fs) != 0 && result == 0) result = complain("disconnect");
   return result;
 }

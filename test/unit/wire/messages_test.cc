@@ -57,6 +57,8 @@ const std::vector<Row> kPublished = {
     {71, "server_space", 8, 88, 0, true},
     {72, "scan", 24, 24, 255, true},
     {73, "repair", 32, 8, 255, true},
+    {74, "hold", 16, 64, 0, false},        {75, "release", 8, 8, 512, false},
+    {76, "find_entries", 56, 16, 2303, true},
 };
 
 std::vector<Row> declared() {
