@@ -148,7 +148,7 @@ class Goals(unittest.TestCase):
         self.assertEqual(found["4 KiB interleaved, collective, 2 ranks: write"], "reached")
         self.assertEqual(found["4 KiB random read, depth 1, MPI-IO, per second"], "not reached")
         self.assertEqual(found["4 KiB random write, depth 1, MPI-IO, per second"], "reached, and more")
-        self.assertEqual(found["64 ranks, 4 servers"], "reached")
+        self.assertEqual(found["64 ranks, 4 servers, MPI-IO"], "reached")
         self.assertEqual(found["processor time of an idle server, per cent, at most"], "reached")
         self.assertEqual(found["disk, O_DIRECT, 4 MiB: read"], "not measured")
 
@@ -198,6 +198,32 @@ class Running(unittest.TestCase):
             self.assertEqual(session.run(), 1)
             with open(f"{folder}/report/report.md") as file:
                 self.assertIn("posix: wrong data at file offset 8", file.read())
+
+
+class Interrupt(unittest.TestCase):
+    def test_what_was_measured_is_in_the_report(self):
+        with tempfile.TemporaryDirectory() as folder:
+            session = main.Session(main.options(["--smoke", "--report", folder, "--work", folder], SOURCE), SOURCE)
+            session.prepare = lambda: setattr(session, "programs", {"benchfs": "true", "mpiexec": "true"})
+
+            def measure(found):
+                found["limits"].append({"what": "before", "unit": "%", "value": 1.0, "text": "1 %"})
+                raise KeyboardInterrupt
+
+            session.measure = measure
+            self.assertEqual(session.run(), 130)
+            with open(f"{folder}/report.md") as file:
+                page = file.read()
+            self.assertIn("what came after an interrupt", page)
+            self.assertIn("| before | 1 % |", page)
+
+    def test_a_program_is_asked_to_end_first(self):
+        with tempfile.TemporaryDirectory() as folder:
+            ended = f"{folder}/ended"
+            command = ["sh", "-c", f"trap 'touch {ended}; exit 0' TERM; while :; do sleep 0.1; done"]
+            with self.assertRaises(run.TimeUp):
+                run.run(command, 1)
+            self.assertTrue(os.path.exists(ended))
 
 
 class Peers(unittest.TestCase):

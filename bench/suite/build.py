@@ -32,9 +32,9 @@ def project(source, build, say):
     open(log, "w").close()
     if os.path.exists(os.path.join(source, "config.status")):
         raise Failed("this source folder is configured itself; run 'make distclean' in it first")
+    step(log, ["./bootstrap"], source)  # files may have come since; it rewrites nothing that is up to date
     if not os.path.exists(os.path.join(build, "config.status")):
         say(f"building in {build}: minutes, the first time")
-        step(log, ["./bootstrap"], source)
         flags = [f"{name}={os.environ[name]}" for name in ("CC", "CXX") if os.environ.get(name)]
         step(log, [os.path.join(source, "configure"), "CFLAGS=-O2 -g", "CXXFLAGS=-O2 -g", *flags], build)
     for folder in ("libbenchfs_core", "servers", "tools", "adio_benchfs"):

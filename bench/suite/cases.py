@@ -89,10 +89,10 @@ def _meta(mode, size, **rest):
 
 
 def _overlap(mode, **rest):
-    each = {"smoke": "256k", "quick": "4m", "full": "16m"}[mode]
+    each = {"smoke": "256k", "quick": "4m", "full": "8m"}[mode]
     servers, ranks = rest.get("servers", 1), rest.get("ranks", 1)
     return Case(f"overlap-s{servers}r{ranks}", "nonblocking overlap", "overlap", ["-b", each],
-                ["benchfs=mpi:benchfs:/bench", "romio=mpi:{local}/romio"], "romio", **rest)
+                ["benchfs=mpi:benchfs:/bench", "romio=mpi:{local}/romio"], "romio", seconds=150, **rest)
 
 
 def _disk(mode, storage, transfer):
@@ -110,7 +110,8 @@ def _crowd(mode, servers, ranks):
     """More processes than cores: little data each, to see that it goes on, and how fast."""
     each = str(max(32768 // ranks, 512)) + "k"
     return _data(f"crowd-s{servers}r{ranks}", "sequential 256 KiB, shared file, crowded", "seq", "256k", each, [],
-                 ["benchfs=mpi:benchfs:/bench", "posix=posix:{local}/posix"], servers=servers, ranks=ranks, seconds=120)
+                 ["benchfs=mpi:benchfs:/bench", "native=native:/bench", "posix=posix:{local}/posix",
+                  "romio=mpi:{local}/romio"], servers=servers, ranks=ranks, seconds=400)
 
 
 def cases(mode):

@@ -31,7 +31,8 @@ def _verdict(value, must, should, above=True):
 
 def _row(text, value, must, should, shown=None, above=True):
     return {"goal": text, "must": must, "should": should, "value": value, "verdict": _verdict(value, must, should, above),
-            "text": shown or ("" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}")}
+            "text": shown or ("" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}" if abs(value) >= 0.1
+            else f"{value:.4f}")}
 
 
 def _rounds(rows, case, label, what):
@@ -81,10 +82,12 @@ def _against_others(peer_rows, peer_failures):
 def check(rows, peer_rows, peer_failures, limit_rows):
     """One row per goal: what was found, what it must be, the verdict."""
     found = [_of_case(rows, goal) for goal in GOALS]
-    for what in ("write", "read"):
-        many, few = (_rounds(rows, f"crowd-s4r{ranks}", "benchfs", what) for ranks in (64, 2))
-        value = stats.median(list(many.values())) / stats.median(list(few.values())) if many and few else None
-        found.append(_row(f"64 ranks, 4 servers, against 2 ranks: {what}", value, 0.5, 0.8))
+    # By MPI-IO the time is also that of MPI's own collectives, whose waiting ranks keep the cores busy.
+    for label, means in (("benchfs", "MPI-IO"), ("native", "benchfs.h")):
+        for what in ("write", "read"):
+            many, few = (_rounds(rows, f"crowd-s4r{ranks}", label, what) for ranks in (64, 2))
+            value = stats.median(list(many.values())) / stats.median(list(few.values())) if many and few else None
+            found.append(_row(f"64 ranks, 4 servers, {means}, against 2 ranks: {what}", value, 0.5, 0.8))
     idle = next((row["value"] for row in limit_rows if row["what"].startswith("processor time of an idle")), None)
     shown = None if idle is None else f"{idle:.3f}"
     found.append(_row("processor time of an idle server, per cent, at most", idle, 1.0, 0.1, shown, above=False))

@@ -3,6 +3,7 @@
 import argparse
 import fnmatch
 import os
+import signal
 import sys
 import time
 
@@ -105,8 +106,7 @@ class Session:
                                                       "reference")}
         return report.rows_of({**result, "figures": figures})
 
-    def loads(self, keep):
-        rows = []
+    def loads(self, rows, keep):
         todo = [case for case in cases(self.chosen.mode) if self.wanted(case.name)]
         for index, case in enumerate(todo):
             if not self.may_go_on(keep):
@@ -122,7 +122,6 @@ class Session:
                 continue
             rows += found
             self.say(f"{case.name} ({time.monotonic() - begin:.1f} s): " + self.brief(found, case.reference))
-        return rows
 
     @staticmethod
     def brief(rows, reference):
@@ -134,56 +133,66 @@ class Session:
             said.append(f"{row['label']} {row['what']} {row['median']:.4g} {row['unit']}{ratio}")
         return ", ".join(said[:8])
 
+    def measure(self, found):
+        """Everything that is wanted, each into its list in `found`."""
+        mode = self.chosen.mode
+        if self.wanted("limits") and mode != "smoke":
+            rows, word = limits.measure(self.say)
+            found["limits"] += rows
+            if word:
+                self.left_out.append(f"limits: {word}")
+        if self.wanted("idle"):
+            try:
+                share = idle_share(self.programs, self.roots, {"smoke": 1, "quick": 5, "full": 20}[mode])
+                found["limits"].append({"what": "processor time of an idle server", "unit": "%", "value": share,
+                                        "text": f"{share:.3f} % of a core"})
+                self.say(f"idle server: {share:.3f} % of a core")
+            except Failed as failure:
+                self.failures.append(f"idle: {failure}")
+        # What comes later has its share of the time.
+        whole = 60 * MINUTES[mode]
+        for_callgrind = whole * (0.08 if mode == "full" else 0.3) if self.wanted("callgrind") else 0
+        self.loads(found["rows"], for_callgrind + (0.3 * whole if self.systems and self.wanted("ior") else 0))
+        if self.systems and self.wanted("ior"):
+            results, problems, left_out = peers.measure(self.systems, self.programs, self.roots, mode, self.chosen.rounds,
+                                                        os.cpu_count() or 1, self.say,
+                                                        lambda: self.may_go_on(for_callgrind))
+            self.left_out += left_out
+            found["peer_rows"] += [row for result in results for row in report.rows_of(result)]
+            self.failures += [problem["text"] for problem in problems if problem["system"] in goals.OWN]
+            found["peer_failures"] += [problem for problem in problems if problem["system"] not in goals.OWN]
+        if self.wanted("callgrind"):
+            rows, word = callgrind.measure(self.programs, self.roots, mode, self.say, lambda: self.may_go_on(10))
+            found["instructions"] += rows
+            if word:
+                self.left_out.append(f"instructions per operation: {word}")
+
     def run(self):
         chosen = self.chosen
         self.prepare()
         begin, self.end = time.monotonic(), time.monotonic() + 60 * MINUTES[chosen.mode]
         began = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         facts = machine.facts(self.source, self.programs, self.roots)
-        limit_rows, instructions, peer_rows, failures = [], [], [], []
-        if self.wanted("limits") and chosen.mode != "smoke":
-            limit_rows, word = limits.measure(self.say)
-            if word:
-                self.left_out.append(f"limits: {word}")
-        if self.wanted("idle"):
-            try:
-                share = idle_share(self.programs, self.roots, {"smoke": 1, "quick": 5, "full": 20}[chosen.mode])
-                limit_rows.append({"what": "processor time of an idle server", "unit": "%", "value": share,
-                                   "text": f"{share:.3f} % of a core"})
-                self.say(f"idle server: {limit_rows[-1]['text']}")
-            except Failed as failure:
-                self.failures.append(f"idle: {failure}")
-        # What comes later has its share of the time.
-        whole = 60 * MINUTES[chosen.mode]
-        for_callgrind = whole * (0.08 if chosen.mode == "full" else 0.3) if self.wanted("callgrind") else 0
-        rows = self.loads(keep=for_callgrind + (0.3 * whole if self.systems and self.wanted("ior") else 0))
-        if self.systems and self.wanted("ior"):
-            found, problems, left_out = peers.measure(self.systems, self.programs, self.roots, chosen.mode,
-                                                      chosen.rounds, os.cpu_count() or 1, self.say,
-                                                      lambda: self.may_go_on(for_callgrind))
-            self.left_out += left_out
-            peer_rows = [row for result in found for row in report.rows_of(result)]
-            self.failures += [problem["text"] for problem in problems if problem["system"] in goals.OWN]
-            failures = [problem for problem in problems if problem["system"] not in goals.OWN]
-        if self.wanted("callgrind"):
-            instructions, word = callgrind.measure(self.programs, self.roots, chosen.mode, self.say,
-                                                   lambda: self.may_go_on(10))
-            if word:
-                self.left_out.append(f"instructions per operation: {word}")
+        found = {"limits": [], "rows": [], "peer_rows": [], "peer_failures": [], "instructions": []}
+        interrupted = False
+        try:
+            self.measure(found)
+        except KeyboardInterrupt:
+            interrupted = True
+            self.left_out.append("what came after an interrupt")
         report.write({"mode": chosen.mode, "rounds": chosen.rounds, "began": began,
-                      "seconds": time.monotonic() - begin, "machine": facts, "limits": limit_rows, "rows": rows,
-                      "peer_rows": peer_rows, "peer_failures": failures, "instructions": instructions,
-                      "failures": self.failures, "left_out": self.left_out}, chosen.report)
+                      "seconds": time.monotonic() - begin, "machine": facts, "failures": self.failures,
+                      "left_out": self.left_out, **found}, chosen.report)
         for text in self.left_out:
             self.say(f"left out: {text}")
         self.say(f"the report: {chosen.report}/report.md")
         if self.failures:
             print(f"bench: {len(self.failures)} failed: " + "; ".join(self.failures), file=sys.stderr)
             return 1
-        if not rows and not peer_rows and not limit_rows and not instructions:
+        if not any(found.values()):
             print("bench: nothing was measured; --list shows the names", file=sys.stderr)
             return 1
-        return 0
+        return 130 if interrupted else 0
 
 
 def main(arguments, source):
@@ -191,6 +200,10 @@ def main(arguments, source):
     if chosen.list:
         print("\n".join(["limits", "idle"] + [case.name for case in cases(chosen.mode)] + ["ior", "callgrind"]))
         return 0
+    def interrupt(_number, _frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)  # as on Ctrl-C: the servers end, the report is written
     try:
         return Session(chosen, source).run()
     except Failed as failure:

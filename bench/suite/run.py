@@ -34,11 +34,6 @@ def run(command, seconds, environment=None, directory=None):
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             late = True
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                pass
         finally:
             end_all(process)
         said.seek(0)
@@ -51,7 +46,13 @@ def run(command, seconds, environment=None, directory=None):
 
 
 def end_all(process):
-    """Kills what is left of a process and of all that it started in its session."""
+    """Asks a process to end, if it has not; then kills what is left of it and of all that it started in its session."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            pass
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -142,9 +143,4 @@ def idle_share(programs, roots, seconds):
             time.sleep(seconds)
             return 100e-9 * (used(pids[0]) - before) / (time.monotonic() - begin)
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                pass
             end_all(process)
