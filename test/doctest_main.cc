@@ -16,6 +16,9 @@ extern "C" const char* __lsan_default_suppressions() { return "leak:libuct.so\n"
 
 namespace {
 
+/// With BRIEF_CHECK=yes no more are run: enough to see that a program was built right.
+constexpr int kBriefCases = 60;
+
 class TapReporter : public doctest::IReporter {
 public:
     explicit TapReporter(const doctest::ContextOptions&) {}
@@ -73,6 +76,8 @@ int main(int argc, char** argv) {
     if (as_tap) {
         context.setOption("reporters", "console,tap");
         context.setOption("no-colors", true);
+        const char* brief = std::getenv("BRIEF_CHECK");
+        if (brief != nullptr && std::string(brief) == "yes") context.setOption("last", kBriefCases);
     }
     context.applyCommandLine(argc, argv);
     const int status = context.run();
