@@ -1,6 +1,6 @@
 // Quotas over several servers: what is handed out never exceeds a limit, all of it can be used by
 // anybody, and nothing depends on who died or was restarted.
-#include <optional>
+#include <memory>
 #include <random>
 
 #include "quota_fixture.hpp"
@@ -112,7 +112,7 @@ TEST_SUITE("quota") {
     {
       auto admitted = servers.run(servers.members[0].shares->admit_bytes(id, kMi / 2));
       REQUIRE(admitted.has_value());
-      std::optional<QuotaShares::Hold> hold(std::move(*admitted));
+      auto hold = std::make_unique<QuotaShares::Hold>(std::move(*admitted));
       auto waiting = servers.members[0].shares->admit_bytes(id, kMi);
       servers.run(servers.nap(1'000'000));
       CHECK_FALSE(waiting.done());
