@@ -299,6 +299,8 @@ class Client {
   void learn_links(const wire::Attributes& attributes);
   /// Something of this session has lost a name.
   void name_lost() { ++unlinks_; }
+  /// All servers have a part of its entries.
+  void add_parts(OpenDirectory* directory) const;
   Task<Status> fill(OpenDirectory* directory);
   Task<Status> read_page(OpenDirectory* directory, std::size_t part);
   Task<Status> find_page(OpenDirectory* directory, std::size_t part);

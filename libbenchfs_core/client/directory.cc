@@ -51,12 +51,16 @@ Task<Result<OpenDirectory*>> Client::open_directory(std::string path, bool attri
   directory->path = std::move(path);
   directory->inode = found.inode;
   directory->attributes = attributes;
+  add_parts(directory);
+  ++open_directories_;
+  co_return directory;
+}
+
+void Client::add_parts(OpenDirectory* directory) const {
   for (std::uint32_t i = 0; i < map().index_count(); ++i) {
     const auto server = static_cast<ServerIndex>(i);
     if (map().contains(server)) directory->parts.push_back({server, {}, false});
   }
-  ++open_directories_;
-  co_return directory;
 }
 
 void Client::close_directory(OpenDirectory* directory) {

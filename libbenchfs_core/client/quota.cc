@@ -96,10 +96,7 @@ Task<Outcome> Client::begin_quota(Walk* walk, InodeId old, std::uint64_t bytes,
   OpenDirectory listing;
   listing.client = this;
   listing.inode = old;
-  for (std::uint32_t i = 0; i < map().index_count(); ++i) {
-    const auto server = static_cast<ServerIndex>(i);
-    if (map().contains(server)) listing.parts.push_back({server, {}, false});
-  }
+  add_parts(&listing);
   ListedEntry entry;
   BFS_CO_TRY(entries, co_await read_directory(&listing, &entry));
   if (entries != 0) co_return fail(Errc::not_empty);

@@ -1,4 +1,4 @@
-// Replies of message handlers. Private to metadata/.
+// Replies of message handlers, of metadata/ and of what is built on it.
 #pragma once
 #include "net/service.hpp"
 #include "wire/messages.hpp"

@@ -35,6 +35,13 @@ void for_each_change(std::string_view batch, Visit visit) {
   }
 }
 
+/// A change, present or removed, as RocksDB is to have it.
+rocksdb::Status add_change(rocksdb::WriteBatch& writes, rocksdb::ColumnFamilyHandle* family,
+                           Recent::State state, std::string_view key, std::string_view value) {
+  return state == Recent::State::present ? writes.Put(family, slice(key), slice(value))
+                                         : writes.Delete(family, slice(key));
+}
+
 }  // namespace
 
 MetaStore::Database::~Database() {
@@ -153,9 +160,7 @@ rocksdb::Status MetaStore::Database::move_down(std::size_t from, std::size_t* mo
     const Recent::Record& record = *all[at];
     if (record.state == Recent::State::unknown) continue;
     const auto added =
-        record.state == Recent::State::present
-            ? writes.Put(handle(record.family), slice(record.key()), slice(record.value()))
-            : writes.Delete(handle(record.family), slice(record.key()));
+        add_change(writes, handle(record.family), record.state, record.key(), record.value());
     if (!added.ok()) return added;
   }
   const auto written = db->Write(rocksdb::WriteOptions(), &writes);
@@ -181,9 +186,7 @@ Status MetaStore::Database::recover(const std::string& directory, std::uint64_t 
   const auto take = [&](std::string_view batch) -> Status {
     for_each_change(batch, [&](Family family, Recent::State state, std::string_view key,
                                std::string_view value) {
-      const auto added = state == Recent::State::present
-                             ? writes.Put(handle(family), slice(key), slice(value))
-                             : writes.Delete(handle(family), slice(key));
+      const auto added = add_change(writes, handle(family), state, key, value);
       BFS_ASSERT(added.ok());
     });
     return writes.GetDataSize() < kMoveBytes ? Status{} : write();

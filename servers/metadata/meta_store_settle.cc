@@ -74,7 +74,6 @@ Task<bool> MetaStore::move_all_down() {
 }
 
 void MetaStore::settle_blocked(Status outcome) {
-  if (blocked_ == nullptr) return;
   const std::shared_ptr<Batch> batch = std::exchange(blocked_, nullptr);
   batch->outcome = outcome;
   batch->written.set();

@@ -1,20 +1,9 @@
 // Handlers of the messages of quotas: unpack, call, answer.
 #include "quota/service.hpp"
 
+#include "metadata/answer.hpp"
+
 namespace benchfs {
-namespace {
-
-template <wire::Message M>
-Task<void> answer(Incoming& incoming, Result<typename M::Reply> result) {
-  if (result) {
-    co_await incoming.reply<M>(*result);
-  } else {
-    co_await incoming.fail(result.error().code);
-  }
-}
-
-}  // namespace
-
 void QuotaService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::Quota>(*this, &QuotaService::quota);
   dispatcher.add<wire::QuotaShare>(*this, &QuotaService::share);
