@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "storage/chunk_store.hpp"
+#include "storage/plain_io.hpp"
 
 namespace benchfs {
 namespace {
@@ -15,42 +16,11 @@ namespace {
 /// blocks.
 constexpr std::size_t kDirectAlignment = 4096;
 
-Result<std::size_t> read_plain(int fd, std::uint64_t offset, std::span<std::byte> into) {
-  std::size_t done = 0;
-  while (done < into.size()) {
-    const ssize_t count =
-        pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
-    if (count > 0) {
-      done += static_cast<std::size_t>(count);
-    } else if (count == 0) {
-      break;
-    } else if (errno != EINTR) {
-      return fail(errc_from_errno(errno), errno);
-    }
-  }
-  return done;
-}
-
 /// What of `into` can be read without waiting for the device. Not inside a coroutine: GCC 12 with
 /// sanitizers takes the iovec of one for something smaller, and warns.
 ssize_t read_cached(int fd, std::uint64_t offset, std::span<std::byte> into) {
   const iovec segment{into.data(), into.size()};
   return preadv2(fd, &segment, 1, static_cast<off_t>(offset), RWF_NOWAIT);
-}
-
-Status write_plain(int fd, std::uint64_t offset, std::span<const std::byte> from) {
-  while (!from.empty()) {
-    const ssize_t count = pwrite(fd, from.data(), from.size(), static_cast<off_t>(offset));
-    if (count > 0) {
-      offset += static_cast<std::size_t>(count);
-      from = from.subspan(static_cast<std::size_t>(count));
-    } else if (count == 0) {
-      return fail(Errc::io, EIO);
-    } else if (errno != EINTR) {
-      return fail(errc_from_errno(errno), errno);
-    }
-  }
-  return {};
 }
 
 /// A range of a file and memory, cut into what O_DIRECT can move (the middle) and what is left at
@@ -75,6 +45,10 @@ bool retry(const Error& error) {
 
 Task<Result<std::size_t>> ChunkStore::read_file(ChunkFile id, std::uint64_t offset,
                                                 std::span<std::byte> into) {
+  if (packed(id)) {
+    if (offset >= Pack::kBlockBytes) co_return std::size_t{0};
+    co_return pack_->read(id.inode, offset, into);
+  }
   auto pinned = pin(id, Missing::fail);
   if (!pinned) {
     if (pinned.error().code == Errc::not_found) co_return std::size_t{0};
@@ -92,6 +66,7 @@ Task<Result<std::size_t>> ChunkStore::read_file(ChunkFile id, std::uint64_t offs
 
 Task<Status> ChunkStore::write_file(ChunkFile id, std::uint64_t offset,
                                     std::span<const std::byte> from) {
+  if (const auto done = write_packed(id, offset, from)) co_return *done;
   auto pinned = pin(id, Missing::create);
   if (!pinned) co_return std::unexpected(pinned.error());
   FdCache::File& file = **pinned;

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "base/log.hpp"
 #include "storage/chunk_store.hpp"
@@ -55,6 +57,19 @@ int list_folder(int chunks_fd, std::size_t folder, InodeId after, std::vector<In
 }  // namespace
 
 Task<Result<std::vector<InodeId>>> ChunkStore::list(InodeId after, std::size_t most) {
+  // Those in the pack first: the helper thread cannot look there.
+  const auto place = [](InodeId inode) { return std::pair(folder_of(inode), inode); };
+  const auto before = [place](InodeId a, InodeId b) { return place(a) < place(b); };
+  std::vector<InodeId> in_pack;
+  if (pack_ != nullptr) {
+    pack_->for_each([&](InodeId inode) {
+      if (after == 0 || before(after, inode)) in_pack.push_back(inode);
+    });
+    const std::size_t taken = std::min(most, in_pack.size());
+    const auto end = in_pack.begin() + static_cast<std::ptrdiff_t>(taken);
+    std::partial_sort(in_pack.begin(), end, in_pack.end(), before);
+    in_pack.erase(end, in_pack.end());
+  }
   std::vector<InodeId> found;
   int err = 0;
   const int chunks_fd = chunks_fd_;
@@ -74,11 +89,19 @@ Task<Result<std::vector<InodeId>>> ChunkStore::list(InodeId after, std::size_t m
     log_error("cannot list the folders of {}/chunks: {}", options_.data_dir, std::strerror(err));
     co_return fail(errc_from_errno(err), err);
   }
+  if (!in_pack.empty()) {
+    std::vector<InodeId> both;
+    std::set_union(found.begin(), found.end(), in_pack.begin(), in_pack.end(),
+                   std::back_inserter(both), before);
+    if (both.size() > most) both.resize(most);
+    found = std::move(both);
+  }
   co_return found;
 }
 
 Result<std::optional<std::uint64_t>> ChunkStore::stored(InodeId inode) {
   std::optional<std::uint64_t> bytes;
+  if (packed({inode})) bytes = Pack::kBlockBytes;
   for (unsigned stripe = 0; stripe < kStripeFiles; ++stripe) {
     const ChunkFile id(inode, stripe);
     const std::string path = options_.data_dir + "/" + path_of(id);

@@ -139,7 +139,7 @@ Status ChunkStore::start() {
     log_warn("io_uring is not to be had here: data in {} moves by plain system calls", path);
     mode_ = IoMode::plain;
   }
-  return {};
+  return open_pack();
 }
 
 int ChunkStore::open_file(ChunkFile id, int flags) {
@@ -165,6 +165,13 @@ int ChunkStore::open_file(ChunkFile id, int flags) {
 }
 
 Result<FdCache::Pin> ChunkStore::pin(ChunkFile id, Missing missing) {
+  if (packed(id)) {
+    BFS_CHECK(made, make_file_of_packed(id.inode));
+  }
+  return pin_file(id, missing);
+}
+
+Result<FdCache::Pin> ChunkStore::pin_file(ChunkFile id, Missing missing) {
   FdCache::Pin found = cache_.find(id);
   if (found) return found;
   if (missing == Missing::fail && !made_files_.may_exist(id)) return fail(Errc::not_found, ENOENT);
@@ -262,6 +269,10 @@ Task<Status> ChunkStore::sync_folder(std::size_t folder) {
 }
 
 Task<Status> ChunkStore::truncate_file(ChunkFile id, std::uint64_t size) {
+  if (packed(id)) {
+    truncate_packed(id.inode, size);
+    co_return Status{};
+  }
   auto pinned = pin(id, Missing::fail);
   if (!pinned) {
     if (pinned.error().code == Errc::not_found) co_return Status{};
@@ -299,6 +310,7 @@ void ChunkStore::give_back_beyond(FdCache::File& file, std::uint64_t size) {
 }
 
 Status ChunkStore::remove_file(ChunkFile id) {
+  if (remove_packed(id)) return {};
   const Name name(id, folder_of(id.inode));
   FdCache::Pin open = cache_.find(id);
   if (!open) {

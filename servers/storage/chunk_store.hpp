@@ -1,6 +1,8 @@
 // The data of files on this server: a few local sparse files per inode (placement/stripes.hpp), at
 //     <data_dir>/chunks/<two hex digits>/<inode, 16 hex digits>.<stripe file>
 // made when first written to. A hole reads as zeros, and removing the local files frees all of it.
+// On storage that is memory, data of up to 4 KiB are in the pack (pack.hpp) instead, until more is
+// needed of them than to be read, written, shortened and removed.
 //
 // How data moves (config io_mode):
 //   plain   pread and pwrite. For storage that is memory: there the kernel hands every ring request
@@ -32,6 +34,7 @@
 #include "placement/stripes.hpp"
 #include "storage/fd_cache.hpp"
 #include "storage/made_files.hpp"
+#include "storage/pack.hpp"
 
 namespace benchfs {
 
@@ -181,7 +184,9 @@ class ChunkStore {
   ChunkStore(Options options, Ring* ring, Offload& offload);
   Status start();
   Status take_note_of(int fd);
+  /// The local file, open. One that is in the pack leaves it.
   Result<FdCache::Pin> pin(ChunkFile id, Missing missing);
+  Result<FdCache::Pin> pin_file(ChunkFile id, Missing missing);
   int open_file(ChunkFile id, int flags);
   Task<Result<std::size_t>> read_across(InodeId inode, std::uint64_t offset,
                                         std::span<std::byte> into);
@@ -202,6 +207,18 @@ class ChunkStore {
                             std::span<const std::byte> from);
   Task<Status> write_ring(int fd, std::uint64_t offset, std::span<const std::byte> from);
   Task<Status> sync_folder(std::size_t folder);
+  // chunk_pack.cc
+  Status open_pack();
+  Status make_file_of_packed(InodeId inode);
+  std::optional<std::size_t> packed(ChunkFile id) const {
+    return pack_ == nullptr || id.stripe != 0 ? std::nullopt : pack_->bytes(id.inode);
+  }
+  std::optional<Status> write_packed(ChunkFile id, std::uint64_t offset,
+                                     std::span<const std::byte> from);
+  void truncate_packed(InodeId inode, std::uint64_t size);
+  bool remove_packed(ChunkFile id);
+  void give_back_surplus();
+  Task<void> punch_later(std::vector<std::uint32_t> blocks);
   void recount(FdCache::File& file);
   void count_stored(InodeId inode, std::int64_t change);
   void closing(FdCache::File& file);
@@ -219,6 +236,7 @@ class ChunkStore {
   std::unordered_map<QuotaId, std::int64_t> quota_bytes_;  ///< of stored_bytes_
   std::atomic<std::uint64_t>* made_ = nullptr;
   MadeFiles made_files_;
+  std::unique_ptr<Pack> pack_;  ///< null: every file has local files
   std::array<Folder, kFolders> folders_{};
   std::unordered_map<InodeId, Error> lost_;  ///< files of which the device has lost data
   Gate background_;

@@ -121,6 +121,12 @@ Result<std::uint64_t> ChunkStore::unallocated(InodeId inode, std::uint64_t begin
   while (begin < end) {
     const StripePlace at = stripe_at(begin);
     const std::uint64_t part = std::min(at.room, end - begin);
+    if (packed({inode, at.file})) {
+      const std::uint64_t packed_end = std::max<std::uint64_t>(at.offset, Pack::kBlockBytes);
+      bytes += part - std::min(part, packed_end - at.offset);
+      begin += part;
+      continue;
+    }
     auto pinned = pin({inode, at.file}, Missing::fail);
     if (pinned) {
       BFS_TRY(holes, holes_of((*pinned)->fd, at.offset, at.offset + part, block));

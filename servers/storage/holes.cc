@@ -107,6 +107,10 @@ Task<Status> ChunkStore::punch(InodeId inode, std::uint64_t offset, std::uint64_
 Result<std::uint64_t> ChunkStore::allocated_bytes(InodeId inode) {
   std::uint64_t bytes = 0;
   for (unsigned i = 0; i < kStripeFiles; ++i) {
+    if (packed({inode, i})) {
+      bytes += Pack::kBlockBytes;
+      continue;
+    }
     auto pinned = pin({inode, i}, Missing::fail);
     if (!pinned) {
       if (pinned.error().code == Errc::not_found) continue;
@@ -123,6 +127,10 @@ Result<std::optional<std::uint64_t>> ChunkStore::next_data(InodeId inode, std::u
                                                            std::uint64_t limit) {
   std::uint64_t first = kNowhere;
   for (unsigned i = 0; i < kStripeFiles; ++i) {
+    if (const auto bytes = packed({inode, i})) {
+      if (offset < *bytes) first = offset;
+      continue;
+    }
     auto pinned = pin({inode, i}, Missing::fail);
     if (!pinned) {
       if (pinned.error().code == Errc::not_found) continue;
@@ -147,6 +155,11 @@ Result<std::optional<std::uint64_t>> ChunkStore::HoleSearch::next(std::uint64_t 
     const std::uint64_t bytes = std::min(at.room, end - offset);
     Extent& known = known_[at.file];
     if (at.offset < known.begin || at.offset >= known.end) {
+      if (const auto there = store_.packed({inode_, at.file})) {
+        if (at.offset >= *there) return offset;
+        known = {at.offset, *there};
+        continue;
+      }
       ++looks_;
       auto pinned = store_.pin({inode_, at.file}, Missing::fail);
       if (!pinned) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
@@ -18,12 +19,15 @@
 
 namespace benchfs::test {
 
-/// A directory of its own, gone at the end.
+/// A directory of its own, gone at the end. Below TMPDIR unless told otherwise.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    const char* base = getenv("TMPDIR");
-    path_ = std::string(base != nullptr ? base : "/tmp") + "/benchfs-fabric-XXXXXX";
+  explicit TemporaryDirectory(std::string base = "") {
+    if (base.empty()) {
+      const char* set = getenv("TMPDIR");
+      base = set != nullptr ? set : "/tmp";
+    }
+    path_ = base + "/benchfs-fabric-XXXXXX";
     REQUIRE(mkdtemp(path_.data()) != nullptr);
   }
   ~TemporaryDirectory() {
@@ -49,8 +53,10 @@ class Cluster {
   Cluster& operator=(const Cluster&) = delete;
 
   std::string registry() const { return directory_.path() + "/registry"; }
+  /// Every second server has its data in memory, where there is such storage.
   std::string data_dir(int server) const {
-    return directory_.path() + "/data-" + std::to_string(server);
+    const TemporaryDirectory& below = server % 2 == 1 ? memory_ : directory_;
+    return below.path() + "/data-" + std::to_string(server);
   }
 
   void start() {
@@ -104,6 +110,7 @@ class Cluster {
   }
 
   TemporaryDirectory directory_;
+  TemporaryDirectory memory_{access("/dev/shm", W_OK) == 0 ? "/dev/shm" : ""};
   int count_;
   Adjust adjust_;
   std::vector<std::unique_ptr<Member>> members_;
