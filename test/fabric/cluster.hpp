@@ -53,9 +53,10 @@ class Cluster {
   Cluster& operator=(const Cluster&) = delete;
 
   std::string registry() const { return directory_.path() + "/registry"; }
-  /// Every second server has its data in memory, where there is such storage.
+  /// Of three servers and more, every second one has its data in memory, where there is such
+  /// storage.
   std::string data_dir(int server) const {
-    const TemporaryDirectory& below = server % 2 == 1 ? memory_ : directory_;
+    const TemporaryDirectory& below = count_ > 2 && server % 2 == 1 ? memory_ : directory_;
     return below.path() + "/data-" + std::to_string(server);
   }
 

@@ -13,20 +13,10 @@
 #include <thread>
 
 #include "cluster.hpp"
+#include "data_files.hpp"
 
 namespace benchfs::test {
 namespace {
-
-std::size_t chunk_files(const Cluster& cluster, int servers) {
-  std::size_t count = 0;
-  for (int i = 0; i < servers; ++i) {
-    for (const auto& entry :
-         std::filesystem::recursive_directory_iterator(cluster.data_dir(i) + "/chunks")) {
-      if (entry.is_regular_file()) ++count;
-    }
-  }
-  return count;
-}
 
 int try_open(benchfs_t* fs, const char* path, int flags) {
   benchfs_file_t* file = nullptr;
@@ -111,15 +101,15 @@ TEST_SUITE("namespace") {
     REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) > 0);
     REQUIRE(benchfs_close(file) == 0);
     const auto before = session.stat("/f").inode;
-    CHECK(chunk_files(cluster, 3) ==
+    CHECK(data_files(cluster, 3) ==
           9);  // 2.5 MiB: three stripes, with chunks of all servers in each
     REQUIRE(benchfs_unlink(session, "/f") == 0);
     CHECK(benchfs_unlink(session, "/f") == -ENOENT);
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (chunk_files(cluster, 3) > 0 && std::chrono::steady_clock::now() < give_up) {
+    while (data_files(cluster, 3) > 0 && std::chrono::steady_clock::now() < give_up) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    CHECK(chunk_files(cluster, 3) == 0);
+    CHECK(data_files(cluster, 3) == 0);
     file = session.open("/f", O_RDWR | O_CREAT, 65536);
     char byte = 'x';
     CHECK(benchfs_pread(file, &byte, 1, 0) == 0);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "cluster.hpp"
+#include "data_files.hpp"
 
 namespace benchfs::test {
 namespace {
@@ -14,18 +15,6 @@ namespace {
 constexpr std::uint64_t kChunk = 64 << 10;
 
 /// Local files of all servers that hold data.
-std::size_t data_files(const Cluster& cluster, int servers) {
-  std::size_t files = 0;
-  for (int i = 0; i < servers; ++i) {
-    const std::filesystem::path chunks = cluster.data_dir(i) + "/chunks";
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(
-             chunks, std::filesystem::directory_options::skip_permission_denied)) {
-      std::error_code gone;
-      files += entry.is_regular_file(gone) ? 1 : 0;
-    }
-  }
-  return files;
-}
 /// Data go in the background.
 bool all_data_go(const Cluster& cluster, int servers) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cluster.hpp"
+#include "data_files.hpp"
 
 namespace benchfs::test {
 namespace {
@@ -163,14 +164,7 @@ TEST_SUITE("small files") {
     CHECK(benchfs_close(large) == 0);
     REQUIRE(benchfs_unlink(session, "/large") == 0);
     cluster.stop();
-    for (int i = 0; i < 2; ++i) {
-      std::size_t left = 0;
-      for (const auto& entry :
-           std::filesystem::recursive_directory_iterator(cluster.data_dir(i) + "/chunks")) {
-        left += entry.is_regular_file() ? 1 : 0;
-      }
-      CHECK(left == 0);
-    }
+    CHECK(data_files(cluster, 2) == 0);
   }
 }
 

@@ -44,7 +44,7 @@ cd "$work/build" || exit 1
 # configure would take these as its own.
 export -n top_srcdir MPICC MPIEXEC MPIFORT
 run "MPICH configures with --with-file-system=ufs+nfs+benchfs" 600 nice "$tree/configure" \
-    --disable-fortran --disable-cxx --with-file-system=ufs+nfs+benchfs --with-benchfs="$work/prefix" \
+    --disable-fortran --disable-cxx --with-pm=no --with-file-system=ufs+nfs+benchfs --with-benchfs="$work/prefix" \
     --prefix="$work/mpi" --with-device=ch4:ucx --with-ucx="$(pkg-config --variable=prefix ucx)"
 if [ "$n_failed" -eq 0 ]; then
     run "MPICH's mpicc will link libbenchfs_core" 10 grep -q -e "-lbenchfs_core" src/env/mpicc.bash
