@@ -394,6 +394,21 @@ static void holder(int orders, int answers) {
   exit(0);
 }
 
+static int share(int want, int processes, int which) {
+  return want / processes + (which < want % processes);
+}
+
+static void order(int pipe, int want) {
+  if (write(pipe, &want, sizeof(want)) != (ssize_t)sizeof(want)) fail("a process has gone");
+}
+
+static struct told answer(int pipe) {
+  struct told told;
+
+  if (read(pipe, &told, sizeof(told)) != (ssize_t)sizeof(told)) fail("a process has gone");
+  return told;
+}
+
 static void sessions(int processes, int steps, char** words) {
   int orders[kProcessesMax], answers[kProcessesMax], have = 0;
   pid_t children[kProcessesMax];
@@ -424,18 +439,15 @@ static void sessions(int processes, int steps, char** words) {
     const int want = atoi(words[step]);
     const int more = want - have;
     struct usage connected = {0, 0, 0, 0}, used = {0, 0, 0, 0};
-    double seen = 0, contact = 0;
+    double contact;
     const double cpu = processor_seconds_of_servers(), began = seconds_now();
 
     if (more <= 0 || want > kSessionsMax)
       fail("sessions: %s: rising numbers up to %d", words[step], kSessionsMax);
-    for (int i = 0; i < processes; ++i) { /* one after the other: a process at a time connects */
-      const int its = want / processes + (i < want % processes);
-      struct told told;
+    for (int i = 0; i < processes; ++i) order(orders[i], share(want, processes, i));
+    for (int i = 0; i < processes; ++i) {
+      const struct told told = answer(answers[i]);
 
-      if (write(orders[i], &its, sizeof(its)) != (ssize_t)sizeof(its)) fail("a process has gone");
-      if (read(answers[i], &told, sizeof(told)) != (ssize_t)sizeof(told))
-        fail("a process has gone");
       connected.resident_kib += told.connected.resident_kib - told.before.resident_kib;
       connected.anonymous_kib += told.connected.anonymous_kib - told.before.anonymous_kib;
       connected.shared_kib += told.connected.shared_kib - told.before.shared_kib;
@@ -444,9 +456,10 @@ static void sessions(int processes, int steps, char** words) {
       used.anonymous_kib += told.used.anonymous_kib - told.before.anonymous_kib;
       used.shared_kib += told.used.shared_kib - told.before.shared_kib;
       used.descriptors += told.used.descriptors - told.before.descriptors;
-      if (its > 0) seen = told.sessions;
     }
     contact = seconds_now() - began;
+    order(orders[0], share(want, processes, 0)); /* once more: now that all have theirs */
+    const double seen = answer(answers[0]).sessions;
     if (seen != want) fail("the first server has %.0f sessions, not %d", seen, want);
     snprintf(what, sizeof(what), "%d sessions", want);
     print_usage("server", what, usage_of_servers(), servers);
