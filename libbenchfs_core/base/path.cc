@@ -15,9 +15,10 @@ Result<std::string> canonical_path(std::string_view path) {
   if (path.size() + supplied_slash > kPathBytesMax) return fail(Errc::name_too_long);
   std::string out;
   out.reserve(path.size() + 1);
-  for (const std::string_view name : path_components(path)) {
+  while (!path.empty()) {
+    const std::string_view name = take_name(path);
     if (name.size() > kNameBytesMax) return fail(Errc::name_too_long);
-    if (name == ".") continue;
+    if (name.empty() || name == ".") continue;
     if (name == ".." && out.empty()) continue;
     out += '/';
     out += name;
@@ -26,15 +27,15 @@ Result<std::string> canonical_path(std::string_view path) {
   return out;
 }
 
-std::vector<std::string_view> path_components(std::string_view canonical) {
-  std::vector<std::string_view> names;
-  std::size_t at = 0;
-  while (at < canonical.size()) {
-    const std::size_t slash = std::min(canonical.find('/', at), canonical.size());
-    if (slash > at) names.push_back(canonical.substr(at, slash - at));
-    at = slash + 1;
-  }
-  return names;
+std::string_view take_name(std::string_view& rest) {
+  const auto skip_slashes = [&] {
+    rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+  };
+  skip_slashes();
+  const std::string_view name = rest.substr(0, rest.find('/'));
+  rest.remove_prefix(name.size());
+  skip_slashes();
+  return name;
 }
 
 std::string_view path_parent(std::string_view canonical) {

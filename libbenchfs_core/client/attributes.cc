@@ -22,8 +22,8 @@ Task<Outcome> Client::change(InodeId inode, wire::SetAttributes::Request request
   co_return 0;
 }
 
-Task<Outcome> Client::check_access(std::string path, bool follow, int mode) {
-  BFS_CO_TRY(found, co_await stat(std::move(path), follow));
+Task<Outcome> Client::check_access(std::string_view path, bool follow, int mode) {
+  BFS_CO_TRY(found, co_await stat(path, follow));
   // As for root: all may be read, written and searched, but nothing is a program that nobody may
   // run.
   const bool executable = !S_ISREG(found.mode) || (found.mode & 0111) != 0;
@@ -31,12 +31,12 @@ Task<Outcome> Client::check_access(std::string path, bool follow, int mode) {
   co_return 0;
 }
 
-Task<Result<OpenFile*>> Client::open_as_file(std::string path, OpenMode how) {
+Task<Result<OpenFile*>> Client::open_as_file(std::string_view path, OpenMode how) {
   BFS_CO_TRY(found, co_await stat(path, how.follow));
   if (!S_ISDIR(found.mode)) co_return fail(Errc::not_directory);
   if (how.writable) co_return fail(Errc::is_directory);
   if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message);
-  OpenFile* file = adopt(std::move(path), found.inode, found.chunk_bytes, how.readable, false);
+  OpenFile* file = adopt(std::string(path), found.inode, found.chunk_bytes, how.readable, false);
   file->directory = true;
   co_return file;
 }

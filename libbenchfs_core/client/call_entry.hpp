@@ -2,7 +2,6 @@
 #pragma once
 #include <algorithm>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "base/clock.hpp"
@@ -32,12 +31,12 @@ class Backoff {
 
 template <wire::Message M>
 Task<Result<Answer<M>>> Client::call_entry(ServerIndex server, typename M::Request request,
-                                           std::string payload) {
+                                           std::string_view payload) {
   const std::int64_t give_up =
-      now_ns() + static_cast<std::int64_t>(config_.deadline_ms) * 1'000'000;
+      coarse_now_ns() + static_cast<std::int64_t>(config_.deadline_ms) * 1'000'000;
   for (Backoff backoff;;) {
     const auto answer = co_await caller_->call<M>(server, request, bytes_of(payload));
-    if (answer || answer.error().code != Errc::being_removed || now_ns() > give_up) {
+    if (answer || answer.error().code != Errc::being_removed || coarse_now_ns() > give_up) {
       co_return answer;
     }
     auto pause = loop_->sleep_ns(backoff.next_ns());

@@ -70,17 +70,16 @@ int check_open(const char* path, int flags, std::uint64_t chunk_bytes) {
   return 0;
 }
 
-Task<Outcome> open_into(Client* client, std::string path, OpenFlags flags, std::uint32_t mode,
+Task<Outcome> open_into(Client* client, std::string_view path, OpenFlags flags, std::uint32_t mode,
                         std::uint64_t chunk_bytes, benchfs_file_t** out) {
   if (chunk_bytes == 0) chunk_bytes = client->config().chunk_bytes;
-  BFS_CO_TRY(file, co_await client->open(std::move(path), flags.wire, flags.how, mode & 07777,
-                                         chunk_bytes));
+  BFS_CO_TRY(file, co_await client->open(path, flags.wire, flags.how, mode & 07777, chunk_bytes));
   *out = handle_of(file);
   co_return 0;
 }
 
-Task<Outcome> stat_into(Client* client, std::string path, struct benchfs_stat* st) {
-  BFS_CO_TRY(attributes, co_await client->stat(std::move(path)));
+Task<Outcome> stat_into(Client* client, std::string_view path, struct benchfs_stat* st) {
+  BFS_CO_TRY(attributes, co_await client->stat(path));
   fill_stat(st, attributes);
   co_return 0;
 }
@@ -152,7 +151,7 @@ int benchfs_close(benchfs_file_t* handle) {
     OpenFile* file = file_of(handle);
     if (const int error = check_close(file); error != 0) return error;
     Client& client = *file->client;
-    const std::string path = file->path;
+    const std::string path = std::move(file->path);  // for an error: the file goes
     return static_cast<int>(run(client, "close", path, [&] { return client.close(file); }));
   });
 }

@@ -12,24 +12,24 @@ using namespace benchfs::capi;
 
 namespace {
 
-Task<Outcome> lstat_into(Client* client, std::string path, struct benchfs_stat* st) {
-  BFS_CO_TRY(attributes, co_await client->stat(std::move(path), false));
+Task<Outcome> lstat_into(Client* client, std::string_view path, struct benchfs_stat* st) {
+  BFS_CO_TRY(attributes, co_await client->stat(path, false));
   fill_stat(st, attributes);
   co_return 0;
 }
 
-Task<Outcome> open_into(Client* client, std::string path, bool attributes, benchfs_dir_t** out) {
-  BFS_CO_TRY(directory, co_await client->open_directory(std::move(path), attributes));
+Task<Outcome> open_into(Client* client, std::string_view path, bool attributes,
+                        benchfs_dir_t** out) {
+  BFS_CO_TRY(directory, co_await client->open_directory(path, attributes));
   *out = handle_of(directory);
   co_return 0;
 }
 
-Task<Outcome> search_into(Client* client, std::string path, Match match, int flags,
+Task<Outcome> search_into(Client* client, std::string_view path, Match match, int flags,
                           benchfs_dir_t** out) {
   const bool attributes = (flags & BENCHFS_DIR_STAT) != 0;
   const bool descend = (flags & BENCHFS_DIR_DESCEND) != 0;
-  BFS_CO_TRY(directory,
-             co_await client->open_search(std::move(path), std::move(match), attributes, descend));
+  BFS_CO_TRY(directory, co_await client->open_search(path, std::move(match), attributes, descend));
   *out = handle_of(directory);
   co_return 0;
 }
@@ -48,8 +48,8 @@ Task<Outcome> read_into(Client* client, OpenDirectory* directory, struct benchfs
   co_return 1;
 }
 
-Task<Outcome> link_into(Client* client, std::string path, char* target, std::size_t capacity) {
-  BFS_CO_TRY(found, co_await client->read_link(std::move(path)));
+Task<Outcome> link_into(Client* client, std::string_view path, char* target, std::size_t capacity) {
+  BFS_CO_TRY(found, co_await client->read_link(path));
   const std::size_t bytes = std::min(capacity, found.size());
   std::memcpy(target, found.data(), bytes);
   co_return static_cast<std::int64_t>(bytes);

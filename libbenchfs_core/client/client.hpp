@@ -81,8 +81,8 @@ class Client {
            looks_.fetch_add(1, std::memory_order_relaxed) % 16 != 15;
   }
 
-  // ---- operations; paths are canonical ----
-  Task<Result<OpenFile*>> open(std::string path, std::uint32_t wire_flags, OpenMode how,
+  // ---- operations; paths are canonical, and stay valid until the task has ended ----
+  Task<Result<OpenFile*>> open(std::string_view path, std::uint32_t wire_flags, OpenMode how,
                                std::uint32_t mode, std::uint64_t chunk_bytes);
   OpenFile* adopt(std::string path, InodeId inode, std::uint64_t chunk_bytes, bool readable,
                   bool writable);
@@ -91,36 +91,37 @@ class Client {
                    bool writable);
   /// Frees the file, whatever the outcome.
   Task<Outcome> close(OpenFile* file);
-  Task<Outcome> unlink(std::string path);
-  Task<Outcome> mkdir(std::string path, std::uint32_t mode);
-  Task<Outcome> rmdir(std::string path);
-  Task<Outcome> symlink(std::string target, std::string path);
+  Task<Outcome> unlink(std::string_view path);
+  Task<Outcome> mkdir(std::string_view path, std::uint32_t mode);
+  Task<Outcome> rmdir(std::string_view path);
+  Task<Outcome> symlink(std::string_view target, std::string_view path);
   /// flags: of wire::Rename.
-  Task<Outcome> rename(std::string from, std::string to, std::uint32_t flags);
+  Task<Outcome> rename(std::string_view from, std::string_view to, std::uint32_t flags);
   /// A symbolic link at the end of `from` is not followed.
-  Task<Outcome> link(std::string from, std::string to);
+  Task<Outcome> link(std::string_view from, std::string_view to);
   /// invalid: not a symbolic link.
-  Task<Result<std::string>> read_link(std::string path);
+  Task<Result<std::string>> read_link(std::string_view path);
   /// follow: of what a symbolic link at the end of the path leads to, else of the link.
-  Task<Result<wire::Attributes>> stat(std::string path, bool follow = true);
+  Task<Result<wire::Attributes>> stat(std::string_view path, bool follow = true);
   /// `request`: all but the inode.
-  Task<Outcome> set_attributes(std::string path, bool follow, wire::SetAttributes::Request request);
+  Task<Outcome> set_attributes(std::string_view path, bool follow,
+                               wire::SetAttributes::Request request);
   /// The same of an open file or directory.
   Task<Outcome> change(InodeId inode, wire::SetAttributes::Request request);
   /// access: `mode` of access(2), as far as it means anything here.
-  Task<Outcome> check_access(std::string path, bool follow, int mode);
+  Task<Outcome> check_access(std::string_view path, bool follow, int mode);
   /// An extended attribute: its length, and its value in `into` unless that is empty.
-  Task<Outcome> get_xattr(std::string path, bool follow, std::string name,
+  Task<Outcome> get_xattr(std::string_view path, bool follow, std::string name,
                           std::span<std::byte> into);
   /// flags: of wire::SetXattr.
-  Task<Outcome> set_xattr(std::string path, bool follow, std::string name, std::string value,
+  Task<Outcome> set_xattr(std::string_view path, bool follow, std::string name, std::string value,
                           std::uint32_t flags);
   /// All names, each with a zero behind it; as get_xattr.
-  Task<Outcome> list_xattrs(std::string path, bool follow, std::span<std::byte> into);
-  Task<Outcome> remove_xattr(std::string path, bool follow, std::string name);
-  Task<Result<OpenDirectory*>> open_directory(std::string path, bool attributes);
+  Task<Outcome> list_xattrs(std::string_view path, bool follow, std::span<std::byte> into);
+  Task<Outcome> remove_xattr(std::string_view path, bool follow, std::string name);
+  Task<Result<OpenDirectory*>> open_directory(std::string_view path, bool attributes);
   /// Lists only what fits, and with `descend` all directories, too.
-  Task<Result<OpenDirectory*>> open_search(std::string path, Match match, bool attributes,
+  Task<Result<OpenDirectory*>> open_search(std::string_view path, Match match, bool attributes,
                                            bool descend);
   /// The next entry into `entry`: 1, or 0 at the end.
   Task<Outcome> read_directory(OpenDirectory* directory, ListedEntry* entry);
@@ -131,7 +132,7 @@ class Client {
   /// operation: of wire::SetSize. Pending sizes of this session's open files are merged before, or
   /// dropped with a truncate.
   Task<Outcome> set_size(InodeId inode, std::uint64_t size, std::uint32_t operation);
-  Task<Outcome> truncate(std::string path, std::uint64_t size);
+  Task<Outcome> truncate(std::string_view path, std::uint64_t size);
   Task<Outcome> flush_size(OpenFile* file);
   /// attributes: of mode, owner and times, too, not only what the data need to be found.
   Task<Outcome> sync(OpenFile* file, bool attributes = true);
@@ -182,14 +183,14 @@ class Client {
   /// Of all servers, each of which has to answer.
   Task<Outcome> statfs(struct benchfs_statfs* into);
   /// The same for who works below the path: within its quota.
-  Task<Outcome> statfs(std::string path, struct benchfs_statfs* into);
+  Task<Outcome> statfs(std::string_view path, struct benchfs_statfs* into);
   // Quotas, quota.cc.
   /// no_data: none applies to it.
-  Task<Result<wire::Quota::Reply>> get_quota(std::string path);
+  Task<Result<wire::Quota::Reply>> get_quota(std::string_view path);
   /// Limits as of wire::Quota: 0 and 0 end it (no_data: none begins there). busy: the root;
   /// not_empty, not_directory: it is to have its first one; invalid: its name is not known;
   /// no_space: no more quotas.
-  Task<Outcome> set_quota(std::string path, std::uint64_t bytes, std::uint64_t files);
+  Task<Outcome> set_quota(std::string_view path, std::uint64_t bytes, std::uint64_t files);
 
   const ClusterInfo& cluster() const { return *cluster_; }
   const ClientConfig& config() const { return config_; }
@@ -251,48 +252,55 @@ class Client {
     const Result<T> fresh = co_await again;
     co_return fresh;
   }
-  Task<Result<OpenFile*>> open_once(PathUse* use, std::string path, std::uint32_t wire_flags,
+  Task<Result<OpenFile*>> open_once(PathUse* use, std::string_view path, std::uint32_t wire_flags,
                                     OpenMode how, std::uint32_t mode, std::uint64_t chunk_bytes);
-  Task<Outcome> unlink_once(PathUse* use, std::string path);
-  Task<Outcome> mkdir_once(PathUse* use, std::string path, std::uint32_t mode);
-  Task<Outcome> rmdir_once(PathUse* use, std::string path);
-  Task<Outcome> symlink_once(PathUse* use, std::string target, std::string path);
-  Task<Result<std::string>> read_link_once(PathUse* use, std::string path);
-  Task<Result<wire::Attributes>> stat_once(PathUse* use, std::string path, bool follow);
+  Task<Outcome> unlink_once(PathUse* use, std::string_view path);
+  Task<Outcome> mkdir_once(PathUse* use, std::string_view path, std::uint32_t mode);
+  Task<Outcome> rmdir_once(PathUse* use, std::string_view path);
+  Task<Outcome> symlink_once(PathUse* use, std::string_view target, std::string_view path);
+  Task<Result<std::string>> read_link_once(PathUse* use, std::string_view path);
+  Task<Result<wire::Attributes>> stat_once(PathUse* use, std::string_view path, bool follow);
   /// A path on its way to its last name. Symbolic links are resolved here, since only the client
   /// knows the directories that ".." leads back to.
   struct Walk {
-    std::vector<InodeId> above{kRootInode};  ///< from the root to where it has come
-    std::vector<std::string> rest;           ///< names still to come, the next one last
-    std::string name;                        ///< the last name; empty: above.back() is meant
+    Walk(std::string_view path, PathUse* of) : use(of) { start(path); }
+    Walk(const Walk&) = delete;
+    Walk& operator=(const Walk&) = delete;
+    /// From the root, once more.
+    void start(std::string_view path);
+    InodeId parent() const { return above.back(); }
+
+    std::vector<InodeId> above;  ///< from the root to where it has come
+    std::string_view rest;       ///< names still to come
+    std::string_view name;       ///< the last name; empty: above.back() is meant
+    std::string followed;        ///< what `rest` and `name` are of, if a link was followed
     unsigned links = 0;
     PathUse* use = nullptr;
-    InodeId parent() const { return above.back(); }
   };
-  static Walk walk_of(std::string_view path, PathUse* use);
   /// Goes on until only the last name is left, which is not looked up.
   Task<Status> walk_to_last(Walk* walk);
   /// Puts the target of the link `walk->name`, whose inode it is, in the place of that name.
   Task<Status> follow(Walk* walk, InodeId link);
   Task<Result<std::string>> target_of(InodeId link);
-  Task<Result<Answer<wire::Lookup>>> look_up(InodeId parent, std::string name);
+  Task<Result<Answer<wire::Lookup>>> look_up(InodeId parent, std::string_view name);
   /// A call to the server of an entry, with its name (and more) as payload; repeated with pauses
   /// while a directory is just being removed.
   template <wire::Message M>
   Task<Result<Answer<M>>> call_entry(ServerIndex server, typename M::Request request,
-                                     std::string payload);
+                                     std::string_view payload);
   ServerIndex server_of(const Walk& walk) const;
-  Task<Outcome> rename_once(PathUse* use, std::string from, std::string to, std::uint32_t flags);
+  Task<Outcome> rename_once(PathUse* use, std::string_view from, std::string_view to,
+                            std::uint32_t flags);
   Task<bool> present(const Walk* walk);
-  Task<Outcome> link_once(PathUse* use, std::string from, std::string to);
+  Task<Outcome> link_once(PathUse* use, std::string_view from, std::string_view to);
   Task<Result<std::uint64_t>> read_gate();
   Task<Result<wire::Quota::Reply>> call_quota(wire::Quota::Request request);
   Task<Error> name_dead(Error error, QuotaId quota);
-  Task<Outcome> set_quota_once(PathUse* use, std::string path, std::uint64_t bytes,
+  Task<Outcome> set_quota_once(PathUse* use, std::string_view path, std::uint64_t bytes,
                                std::uint64_t files);
   Task<Outcome> begin_quota(Walk* walk, InodeId old, std::uint64_t bytes, std::uint64_t files);
   Task<Status> copy_attributes(wire::Attributes from, wire::Attributes to);
-  Task<Status> replace_directory(InodeId parent, std::string from, std::string to);
+  Task<Status> replace_directory(InodeId parent, std::string_view from, std::string_view to);
   std::optional<wire::Attributes> cached_attributes(const Walk& walk, bool follow);
   void session_opened(ServerIndex server);
   Task<void> hold_again(ServerIndex server);
@@ -307,7 +315,7 @@ class Client {
   Task<Outcome> next_found(OpenDirectory* directory, ListedEntry* entry);
   Task<Result<bool>> decide(OpenDirectory* directory, ListedEntry* entry);
   Task<Outcome> flush_sizes_of(InodeId inode);
-  Task<Result<OpenFile*>> open_as_file(std::string path, OpenMode how);
+  Task<Result<OpenFile*>> open_as_file(std::string_view path, OpenMode how);
   Task<Outcome> sync_directory(OpenFile* directory);
   Task<Outcome> append(OpenFile* file, std::span<const iovec> memory, std::uint64_t bytes);
   Task<Outcome> seek_in_turn(OpenFile* file, std::int64_t offset, int whence);

@@ -43,12 +43,12 @@ bool read_entry(const OpenDirectory::Page& page, ListedEntry& entry, std::size_t
 
 }  // namespace
 
-Task<Result<OpenDirectory*>> Client::open_directory(std::string path, bool attributes) {
+Task<Result<OpenDirectory*>> Client::open_directory(std::string_view path, bool attributes) {
   BFS_CO_TRY(found, co_await stat(path));
   if (!S_ISDIR(found.mode)) co_return fail(Errc::not_directory);
   auto* directory = new OpenDirectory;
   directory->client = this;
-  directory->path = std::move(path);
+  directory->path = path;
   directory->inode = found.inode;
   directory->attributes = attributes;
   add_parts(directory);

@@ -10,12 +10,12 @@ EntryCache::EntryCache(Options options)
       attributes_(options.attributes_ttl_ns, options.entries_max) {}
 
 EntryCache::Ticket EntryCache::ticket() const {
-  return {forgotten_, entries_.enabled() || attributes_.enabled() ? now_ns() : 0};
+  return {forgotten_, entries_.enabled() || attributes_.enabled() ? coarse_now_ns() : 0};
 }
 
 std::optional<EntryCache::Entry> EntryCache::find(InodeId parent, std::string_view name) {
   if (!entries_.enabled()) return std::nullopt;
-  const Entry* found = entries_.find({parent, name}, now_ns());
+  const Entry* found = entries_.find({parent, name}, coarse_now_ns());
   ++(found != nullptr ? counts_.entry_hits : counts_.entry_misses);
   if (found == nullptr) return std::nullopt;
   return *found;
@@ -38,7 +38,7 @@ void EntryCache::forget(InodeId parent, std::string_view name) {
 
 std::optional<wire::Attributes> EntryCache::find(InodeId inode) {
   if (!attributes_.enabled()) return std::nullopt;
-  const wire::Attributes* found = attributes_.find(inode, now_ns());
+  const wire::Attributes* found = attributes_.find(inode, coarse_now_ns());
   ++(found != nullptr ? counts_.attribute_hits : counts_.attribute_misses);
   if (found == nullptr) return std::nullopt;
   return *found;

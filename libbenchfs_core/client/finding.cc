@@ -42,8 +42,8 @@ bool read_found(std::span<const std::byte> page, std::size_t& at, ListedEntry& e
 
 }  // namespace
 
-Task<Result<OpenDirectory*>> Client::open_search(std::string path, Match match, bool attributes,
-                                                 bool descend) {
+Task<Result<OpenDirectory*>> Client::open_search(std::string_view path, Match match,
+                                                 bool attributes, bool descend) {
   // Servers look at the sizes that they know.
   std::vector<InodeId> written;
   for (const auto& [inode, file] : files_) {
@@ -53,7 +53,7 @@ Task<Result<OpenDirectory*>> Client::open_search(std::string path, Match match, 
     BFS_CO_TRY(flushed, co_await flush_sizes_of(inode));
     static_cast<void>(flushed);
   }
-  BFS_CO_TRY(directory, co_await open_directory(std::move(path), attributes));
+  BFS_CO_TRY(directory, co_await open_directory(path, attributes));
   directory->search =
       std::make_unique<OpenDirectory::Search>(OpenDirectory::Search{std::move(match), descend});
   co_return directory;

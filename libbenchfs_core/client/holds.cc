@@ -11,7 +11,7 @@ namespace benchfs {
 void Holds::closed(ServerIndex home, InodeId inode) {
   std::vector<InodeId>& inodes = closed_[home];
   inodes.push_back(inode);
-  if (waiting_++ == 0) since_ns_ = now_ns();
+  if (waiting_++ == 0) since_ns_ = coarse_now_ns();
   if (inodes.size() == wire::Release::kInodesMax) tell(home);
 }
 
@@ -29,7 +29,7 @@ void Holds::tell_all() {
 }
 
 bool Holds::overdue() const {
-  return waiting_ > 0 && now_ns() - since_ns_ > kLateNs;
+  return waiting_ > 0 && coarse_now_ns() - since_ns_ > kLateNs;
 }
 
 Task<void> Holds::closed_now(ServerIndex home, InodeId inode) {

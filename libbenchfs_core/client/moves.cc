@@ -33,7 +33,7 @@ Task<bool> Client::present(const Walk* walk) {
   co_return found.has_value();
 }
 
-Task<Outcome> Client::rename(std::string from, std::string to, std::uint32_t flags) {
+Task<Outcome> Client::rename(std::string_view from, std::string_view to, std::uint32_t flags) {
   const std::int64_t give_up =
       now_ns() + static_cast<std::int64_t>(config_.deadline_ms) * 1'000'000;
   for (Backoff backoff;;) {
@@ -49,14 +49,14 @@ Task<Outcome> Client::rename(std::string from, std::string to, std::uint32_t fla
 }
 
 /// stale, being_removed: again.
-Task<Outcome> Client::rename_once(PathUse* use, std::string from, std::string to,
+Task<Outcome> Client::rename_once(PathUse* use, std::string_view from, std::string_view to,
                                   std::uint32_t flags) {
   const bool exchange = (flags & wire::Rename::kExchange) != 0;
   std::uint64_t moves = 0;
   for (;;) {
-    Walk old_walk = walk_of(from, use);
+    Walk old_walk(from, use);
     BFS_CO_CHECK(old_walked, co_await walk_to_last(&old_walk));
-    Walk new_walk = walk_of(to, use);
+    Walk new_walk(to, use);
     BFS_CO_CHECK(new_walked, co_await walk_to_last(&new_walk));
     // The root stays where it is; and what ends in ".." names a directory on its way.
     if (old_walk.name.empty() || new_walk.name.empty()) co_return fail(Errc::busy);
@@ -95,7 +95,7 @@ Task<Outcome> Client::rename_once(PathUse* use, std::string from, std::string to
     }
     const wire::Rename::Request request{old_walk.parent(), new_walk.parent(), moves,
                                         static_cast<std::uint32_t>(old_walk.name.size()), flags};
-    const std::string names = old_walk.name + new_walk.name;
+    const std::string names = std::string(old_walk.name).append(new_walk.name);
     holds_->tell_all();  // one of these may be replaced
     const auto answer =
         co_await caller_->call<wire::Rename>(server_of(old_walk), request, bytes_of(names));
@@ -112,20 +112,20 @@ Task<Outcome> Client::rename_once(PathUse* use, std::string from, std::string to
   }
 }
 
-Task<Outcome> Client::link(std::string from, std::string to) {
-  return retried(&Client::link_once, std::move(from), std::move(to));
+Task<Outcome> Client::link(std::string_view from, std::string_view to) {
+  return retried(&Client::link_once, from, to);
 }
 
 /// Errors in the order in which Linux has them.
-Task<Outcome> Client::link_once(PathUse* use, std::string from, std::string to) {
-  Walk old_walk = walk_of(from, use);
+Task<Outcome> Client::link_once(PathUse* use, std::string_view from, std::string_view to) {
+  Walk old_walk(from, use);
   BFS_CO_CHECK(old_walked, co_await walk_to_last(&old_walk));
   wire::Lookup::Reply found{old_walk.parent(), S_IFDIR, 0, {}};
   if (!old_walk.name.empty()) {
     BFS_CO_TRY(looked_up, co_await look_up(old_walk.parent(), old_walk.name));
     found = looked_up.body;
   }
-  Walk new_walk = walk_of(to, use);
+  Walk new_walk(to, use);
   BFS_CO_CHECK(new_walked, co_await walk_to_last(&new_walk));
   if (new_walk.name.empty()) co_return fail(Errc::exists);
   if (S_ISDIR(found.type)) {

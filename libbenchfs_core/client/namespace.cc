@@ -42,17 +42,17 @@ ServerIndex Client::server_of(const Walk& walk) const {
   return map().owner(entry_slot(walk.parent(), walk.name));
 }
 
-Task<Result<OpenFile*>> Client::open(std::string path, std::uint32_t wire_flags, OpenMode how,
+Task<Result<OpenFile*>> Client::open(std::string_view path, std::uint32_t wire_flags, OpenMode how,
                                      std::uint32_t mode, std::uint64_t chunk_bytes) {
-  if (how.directory) return open_as_file(std::move(path), how);
-  return retried(&Client::open_once, std::move(path), wire_flags, how, mode, chunk_bytes);
+  if (how.directory) return open_as_file(path, how);
+  return retried(&Client::open_once, path, wire_flags, how, mode, chunk_bytes);
 }
 
-Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::uint32_t wire_flags,
-                                          OpenMode how, std::uint32_t mode,
-                                          std::uint64_t chunk_bytes) {
+Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string_view path,
+                                          std::uint32_t wire_flags, OpenMode how,
+                                          std::uint32_t mode, std::uint64_t chunk_bytes) {
   InodeId gone = 0;
-  Walk walk = walk_of(path, use);
+  Walk walk(path, use);
   for (;;) {
     BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
     if (walk.name.empty()) co_return fail(Errc::is_directory);
@@ -78,7 +78,7 @@ Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::u
       // Replaced between the two answers: the name stands for another file now.
       if (!at_home && at_home.error().code == Errc::not_found && gone != found.inode) {
         gone = found.inode;
-        walk = walk_of(path, use);
+        walk.start(path);
         continue;
       }
       if (!at_home) co_return std::unexpected(at_home.error());
@@ -87,7 +87,7 @@ Task<Result<OpenFile*>> Client::open_once(PathUse* use, std::string path, std::u
     if ((wire_flags & wire::Open::kTruncate) != 0) forget(found.inode);
     if (!valid_chunk_bytes(found.chunk_bytes)) co_return fail(Errc::bad_message, 0, server);
     OpenFile* file =
-        adopt(std::move(path), found.inode, found.chunk_bytes, how.readable, how.writable);
+        adopt(std::string(path), found.inode, found.chunk_bytes, how.readable, how.writable);
     file->held = true;
     file->size_seen = found.size;
     file->append = how.append;
@@ -108,7 +108,7 @@ OpenFile* Client::adopt(std::string path, InodeId inode, std::uint64_t chunk_byt
   file->readable = readable;
   file->writable = writable;
   file->unlinks = unlinks_;
-  file->opened_ns = now_ns();
+  file->opened_ns = coarse_now_ns();
   file->dirty_servers.resize(caller_->servers());
   files_.emplace(inode, file);
   ++open_files_;
@@ -153,7 +153,7 @@ Task<Outcome> Client::close(OpenFile* file) {
   } else if (file->held) {
     holds_->closed(home, file->inode);
     const bool small = file->size_seen <= Holds::kSmallBytes;
-    if (!small || now_ns() - file->opened_ns > Holds::kLateNs) holds_->tell(home);
+    if (!small || coarse_now_ns() - file->opened_ns > Holds::kLateNs) holds_->tell(home);
   }
   delete file;
   co_return outcome;
@@ -192,12 +192,12 @@ void Client::learn_links(const wire::Attributes& attributes) {
   for (auto at = first; at != last; ++at) at->second->nameless = true;
 }
 
-Task<Outcome> Client::unlink(std::string path) {
-  return retried(&Client::unlink_once, std::move(path));
+Task<Outcome> Client::unlink(std::string_view path) {
+  return retried(&Client::unlink_once, path);
 }
 
-Task<Outcome> Client::unlink_once(PathUse* use, std::string path) {
-  Walk walk = walk_of(path, use);
+Task<Outcome> Client::unlink_once(PathUse* use, std::string_view path) {
+  Walk walk(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::is_directory);
   const wire::Unlink::Request request{walk.parent()};
@@ -209,12 +209,12 @@ Task<Outcome> Client::unlink_once(PathUse* use, std::string path) {
   co_return 0;
 }
 
-Task<Outcome> Client::mkdir(std::string path, std::uint32_t mode) {
-  return retried(&Client::mkdir_once, std::move(path), mode);
+Task<Outcome> Client::mkdir(std::string_view path, std::uint32_t mode) {
+  return retried(&Client::mkdir_once, path, mode);
 }
 
-Task<Outcome> Client::mkdir_once(PathUse* use, std::string path, std::uint32_t mode) {
-  Walk walk = walk_of(path, use);
+Task<Outcome> Client::mkdir_once(PathUse* use, std::string_view path, std::uint32_t mode) {
+  Walk walk(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::exists);
   const wire::Mkdir::Request request{walk.parent(), mode, 0};
@@ -224,12 +224,12 @@ Task<Outcome> Client::mkdir_once(PathUse* use, std::string path, std::uint32_t m
   co_return 0;
 }
 
-Task<Outcome> Client::rmdir(std::string path) {
-  return retried(&Client::rmdir_once, std::move(path));
+Task<Outcome> Client::rmdir(std::string_view path) {
+  return retried(&Client::rmdir_once, path);
 }
 
-Task<Outcome> Client::rmdir_once(PathUse* use, std::string path) {
-  Walk walk = walk_of(path, use);
+Task<Outcome> Client::rmdir_once(PathUse* use, std::string_view path) {
+  Walk walk(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) {
     // The root is in use for as long as the file system; what ends in ".." holds what was before
@@ -243,30 +243,30 @@ Task<Outcome> Client::rmdir_once(PathUse* use, std::string path) {
   co_return 0;
 }
 
-Task<Outcome> Client::symlink(std::string target, std::string path) {
-  return retried(&Client::symlink_once, std::move(target), std::move(path));
+Task<Outcome> Client::symlink(std::string_view target, std::string_view path) {
+  return retried(&Client::symlink_once, target, path);
 }
 
-Task<Outcome> Client::symlink_once(PathUse* use, std::string target, std::string path) {
+Task<Outcome> Client::symlink_once(PathUse* use, std::string_view target, std::string_view path) {
   if (target.empty()) co_return fail(Errc::not_found);
   if (target.size() > kTargetBytesMax) co_return fail(Errc::name_too_long);
-  Walk walk = walk_of(path, use);
+  Walk walk(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::exists);
   const wire::Symlink::Request request{walk.parent(), static_cast<std::uint32_t>(walk.name.size()),
                                        0};
-  const std::string names = walk.name + target;
+  const std::string names = std::string(walk.name).append(target);
   BFS_CO_TRY(answer, co_await call_entry<wire::Symlink>(server_of(walk), request, names));
   static_cast<void>(answer);
   co_return 0;
 }
 
-Task<Result<std::string>> Client::read_link(std::string path) {
-  return retried(&Client::read_link_once, std::move(path));
+Task<Result<std::string>> Client::read_link(std::string_view path) {
+  return retried(&Client::read_link_once, path);
 }
 
-Task<Result<std::string>> Client::read_link_once(PathUse* use, std::string path) {
-  Walk walk = walk_of(path, use);
+Task<Result<std::string>> Client::read_link_once(PathUse* use, std::string_view path) {
+  Walk walk(path, use);
   BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
   if (walk.name.empty()) co_return fail(Errc::invalid);
   BFS_CO_TRY(found, co_await look_up(walk.parent(), walk.name));
@@ -286,8 +286,8 @@ Task<Result<wire::Attributes>> Client::attributes(InodeId inode) {
   co_return answer.body.attributes;
 }
 
-Task<Result<wire::Attributes>> Client::stat(std::string path, bool follow_last) {
-  return retried(&Client::stat_once, std::move(path), follow_last);
+Task<Result<wire::Attributes>> Client::stat(std::string_view path, bool follow_last) {
+  return retried(&Client::stat_once, path, follow_last);
 }
 
 /// Only with the setting cache_attributes_ttl, and never of a file that this session has open: what
@@ -300,9 +300,10 @@ std::optional<wire::Attributes> Client::cached_attributes(const Walk& walk, bool
   return cache_->find(entry->inode);
 }
 
-Task<Result<wire::Attributes>> Client::stat_once(PathUse* use, std::string path, bool follow_last) {
+Task<Result<wire::Attributes>> Client::stat_once(PathUse* use, std::string_view path,
+                                                 bool follow_last) {
   InodeId gone = 0;
-  Walk walk = walk_of(path, use);
+  Walk walk(path, use);
   for (;;) {
     BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
     if (walk.name.empty()) {
@@ -327,16 +328,16 @@ Task<Result<wire::Attributes>> Client::stat_once(PathUse* use, std::string path,
     const Result<wire::Attributes> at_home = co_await attributes(found.body.inode);
     if (!at_home && at_home.error().code == Errc::not_found && gone != found.body.inode) {
       gone = found.body.inode;  // removed or replaced between the two answers
-      walk = walk_of(path, use);
+      walk.start(path);
       continue;
     }
     co_return at_home;
   }
 }
 
-Task<Outcome> Client::set_attributes(std::string path, bool follow_last,
+Task<Outcome> Client::set_attributes(std::string_view path, bool follow_last,
                                      wire::SetAttributes::Request request) {
-  BFS_CO_TRY(found, co_await stat(std::move(path), follow_last));
+  BFS_CO_TRY(found, co_await stat(path, follow_last));
   const Outcome changed = co_await change(found.inode, request);
   co_return changed;
 }
@@ -393,8 +394,8 @@ Task<Outcome> Client::set_size(InodeId inode, std::uint64_t size, std::uint32_t 
   co_return 0;
 }
 
-Task<Outcome> Client::truncate(std::string path, std::uint64_t size) {
-  BFS_CO_TRY(found, co_await stat(std::move(path)));
+Task<Outcome> Client::truncate(std::string_view path, std::uint64_t size) {
+  BFS_CO_TRY(found, co_await stat(path));
   if (S_ISDIR(found.mode)) co_return fail(Errc::is_directory);
   const Outcome outcome = co_await set_size(found.inode, size, wire::SetSize::kTruncate);
   co_return outcome;

@@ -31,8 +31,8 @@ Task<Error> Client::name_dead(Error error, QuotaId quota) {
   co_return error;
 }
 
-Task<Result<wire::Quota::Reply>> Client::get_quota(std::string path) {
-  BFS_CO_TRY(found, co_await stat(std::move(path)));
+Task<Result<wire::Quota::Reply>> Client::get_quota(std::string_view path) {
+  BFS_CO_TRY(found, co_await stat(path));
   const QuotaId quota = quota_of(found.inode);
   if (quota == 0) co_return fail(Errc::no_data);
   auto asking = call_quota({quota, wire::Quota::kGet, 0, 0});
@@ -47,13 +47,13 @@ Task<Result<wire::Quota::Reply>> Client::get_quota(std::string path) {
   co_return answer;
 }
 
-Task<Outcome> Client::set_quota(std::string path, std::uint64_t bytes, std::uint64_t files) {
-  return retried(&Client::set_quota_once, std::move(path), bytes, files);
+Task<Outcome> Client::set_quota(std::string_view path, std::uint64_t bytes, std::uint64_t files) {
+  return retried(&Client::set_quota_once, path, bytes, files);
 }
 
-Task<Outcome> Client::set_quota_once(PathUse* use, std::string path, std::uint64_t bytes,
+Task<Outcome> Client::set_quota_once(PathUse* use, std::string_view path, std::uint64_t bytes,
                                      std::uint64_t files) {
-  Walk walk = walk_of(path, use);
+  Walk walk(path, use);
   InodeId directory = 0;
   while (directory == 0) {
     BFS_CO_CHECK(walked, co_await walk_to_last(&walk));
@@ -165,13 +165,13 @@ Task<Status> Client::copy_attributes(wire::Attributes from, wire::Attributes to)
 }
 
 /// `to` is an empty directory, which goes.
-Task<Status> Client::replace_directory(InodeId parent, std::string from, std::string to) {
+Task<Status> Client::replace_directory(InodeId parent, std::string_view from, std::string_view to) {
   const std::int64_t give_up =
       now_ns() + static_cast<std::int64_t>(config_.deadline_ms) * 1'000'000;
   const wire::Rename::Request request{parent, parent, 0, static_cast<std::uint32_t>(from.size()),
                                       0};
   const ServerIndex server = map().owner(entry_slot(parent, from));
-  const std::string names = from + to;
+  const std::string names = std::string(from).append(to);
   for (Backoff backoff;;) {
     const auto answer = co_await caller_->call<wire::Rename>(server, request, bytes_of(names));
     if (answer) co_return Status{};
@@ -184,8 +184,8 @@ Task<Status> Client::replace_directory(InodeId parent, std::string from, std::st
 }
 
 /// Space as a program has it that works below `path`: of the quota there, if there is one.
-Task<Outcome> Client::statfs(std::string path, struct benchfs_statfs* into) {
-  auto getting = get_quota(std::move(path));
+Task<Outcome> Client::statfs(std::string_view path, struct benchfs_statfs* into) {
+  auto getting = get_quota(path);
   const Result<wire::Quota::Reply> quota = co_await getting;
   if (!quota && quota.error().code != Errc::no_data) co_return std::unexpected(quota.error());
   auto asking = statfs(into);

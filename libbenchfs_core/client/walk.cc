@@ -3,8 +3,6 @@
 // entry.
 #include <sys/stat.h>
 
-#include <algorithm>
-
 #include "base/path.hpp"
 #include "client/call_entry.hpp"
 #include "client/client.hpp"
@@ -15,34 +13,28 @@ namespace {
 
 constexpr unsigned kLinksMax = 40;  // as Linux has it
 
-void put_in_front(std::vector<std::string>& rest, std::string_view path) {
-  std::vector<std::string_view> names = path_components(path);
-  std::reverse(names.begin(), names.end());
-  rest.insert(rest.end(), names.begin(), names.end());
-}
-
 }  // namespace
 
-Client::Walk Client::walk_of(std::string_view path, PathUse* use) {
-  Walk walk;
-  walk.use = use;
-  put_in_front(walk.rest, path);
-  return walk;
+void Client::Walk::start(std::string_view path) {
+  above.clear();
+  above.reserve(8);  // deeper paths are rare
+  above.push_back(kRootInode);
+  rest = path;
+  name = {};
+  links = 0;
 }
 
-Task<Result<Answer<wire::Lookup>>> Client::look_up(InodeId parent, std::string name) {
+Task<Result<Answer<wire::Lookup>>> Client::look_up(InodeId parent, std::string_view name) {
   const ServerIndex server = map().owner(entry_slot(parent, name));
   const wire::Lookup::Request request{parent};
-  const auto found = co_await call_entry<wire::Lookup>(server, request, std::move(name));
-  co_return found;
+  return call_entry<wire::Lookup>(server, request, name);
 }
 
 Task<Status> Client::walk_to_last(Walk* walk) {
-  walk->name.clear();
+  walk->name = {};
   while (!walk->rest.empty()) {
-    const std::string name = std::move(walk->rest.back());
-    walk->rest.pop_back();
-    if (name == ".") continue;
+    const std::string_view name = take_name(walk->rest);
+    if (name.empty() || name == ".") continue;
     if (name == "..") {
       if (walk->above.size() > 1) walk->above.pop_back();
       continue;
@@ -78,7 +70,10 @@ Task<Status> Client::follow(Walk* walk, InodeId link) {
   if (++walk->links > kLinksMax) co_return fail(Errc::loop);
   BFS_CO_TRY(target, co_await target_of(link));
   if (target.front() == '/') walk->above.resize(1);
-  put_in_front(walk->rest, target);
+  target += '/';
+  target += walk->rest;
+  walk->followed = std::move(target);
+  walk->rest = walk->followed;
   co_return Status{};
 }
 

@@ -1,8 +1,9 @@
 // The event loop's turn, its spin, its sleep, timers and descriptors.
 //
-// The spin adapts: a spin that ends in work doubles the next budget up to the configured one, a spin
-// that ends in sleep halves it, down to a few microseconds. With a core to spare small messages are
-// therefore answered without a wake-up; with more processes than cores the spin gives way.
+// The spin adapts: a spin that ends in work doubles the next budget up to the configured one, a
+// spin that ends in sleep halves it, down to a few microseconds. With a core to spare small
+// messages are therefore answered without a wake-up; with more processes than cores the spin gives
+// way.
 #include "loop/loop.hpp"
 
 #include <sched.h>
@@ -18,10 +19,13 @@
 namespace benchfs {
 namespace {
 
-thread_local Loop* current_loop = nullptr;
+// As the pool of frames: read and written with every turn, and for every coroutine that is woken.
+[[gnu::tls_model("initial-exec")]] thread_local constinit Loop* current_loop = nullptr;
 constexpr std::int64_t kSpinMinNs = 2'000;
 constexpr std::int64_t kDescriptorPollNs = 1'000'000;  // how often a busy loop looks at its sockets
 constexpr int kSleepMaxMs = 60'000;
+constexpr int kPassesMax = 32;     // through what is ready, before the sources have their turn
+constexpr int kPollsPerLook = 16;  // of the spin at the clock: to read it takes as long as a poll
 
 inline void cpu_relax() {
 #if defined(__x86_64__)
@@ -36,9 +40,15 @@ void post_to_current(std::coroutine_handle<> handle) {
   current_loop->post(handle);
 }
 
-Loop* Loop::current() { return current_loop; }
-Loop::Scope::Scope(Loop& loop) : previous_(current_loop) { current_loop = &loop; }
-Loop::Scope::~Scope() { current_loop = previous_; }
+Loop* Loop::current() {
+  return current_loop;
+}
+Loop::Scope::Scope(Loop& loop) : previous_(current_loop) {
+  current_loop = &loop;
+}
+Loop::Scope::~Scope() {
+  current_loop = previous_;
+}
 
 Loop::Loop(Options options)
     : spin_ns_(static_cast<std::int64_t>(options.spin_us) * 1000), spin_max_ns_(spin_ns_) {}
@@ -89,18 +99,26 @@ void Loop::wake() noexcept {
 }
 
 bool Loop::run_ready() {
+  ready_.insert(ready_.end(), yielded_.begin(), yielded_.end());
+  yielded_.clear();
   if (ready_.empty()) return false;
-  // Only what is ready now: what these coroutines post runs in the next turn, after the sources.
-  running_.swap(ready_);
-  for (const auto handle : running_) handle.resume();
-  running_.clear();
+  for (int pass = 0; pass < kPassesMax && !ready_.empty(); ++pass) {
+    running_.swap(ready_);
+    for (const auto handle : running_) handle.resume();
+    running_.clear();
+  }
   return true;
+}
+
+bool Loop::poll_sources() {
+  bool worked = false;
+  for (Source* source : sources_) worked |= source->poll();
+  return worked;
 }
 
 bool Loop::turn() {
   const Scope scope(*this);
-  bool worked = false;
-  for (Source* source : sources_) worked |= source->poll();
+  bool worked = poll_sources();
   if (!timers_.empty() || descriptors_waiting_ > 0) {
     const std::int64_t now = now_ns();
     worked |= run_timers(now);
@@ -116,18 +134,24 @@ bool Loop::turn() {
 void Loop::idle() {
   const std::int64_t now = now_ns();
   if (spun_since_ns_ == 0) spun_since_ns_ = now;
-  if (now - spun_since_ns_ < spin_ns_) {
-    cpu_relax();
+  const Scope scope(*this);
+  if (now - spun_since_ns_ >= spin_ns_) {
+    sleep(now);
+    spun_since_ns_ = 0;
     return;
   }
-  const Scope scope(*this);
-  sleep(now);
-  spun_since_ns_ = 0;
+  for (int i = 0; i < kPollsPerLook; ++i) {
+    cpu_relax();
+    if (!poll_sources()) continue;
+    run_ready();
+    spun_since_ns_ = 0;
+    return;
+  }
 }
 
 int Loop::arm() {
   const Scope scope(*this);
-  if (!ready_.empty()) return 0;
+  if (!ready_.empty() || !yielded_.empty()) return 0;
   for (Source* source : sources_) {
     if (!source->prepare_sleep()) return 0;
   }
@@ -200,7 +224,9 @@ bool Loop::run_timers(std::int64_t now) {
   return worked;
 }
 
-Loop::TimerWait Loop::sleep_ns(std::int64_t ns) { return TimerWait(*this, now_ns() + ns); }
+Loop::TimerWait Loop::sleep_ns(std::int64_t ns) {
+  return TimerWait(*this, now_ns() + ns);
+}
 
 Loop::FdWait Loop::wait_fd(int fd, std::uint32_t events, std::int64_t timeout_ns) {
   return FdWait(*this, fd, events, timeout_ns < 0 ? -1 : now_ns() + timeout_ns);

@@ -1,6 +1,6 @@
-// The event loop: sources (network, ring), descriptors, timers and a run queue of coroutines, in one
-// thread. It polls while there is work; after an adaptive spin it arms its sources and sleeps on one
-// epoll. Nothing here may be touched by another thread, but wake().
+// The event loop: sources (network, ring), descriptors, timers and a run queue of coroutines, in
+// one thread. It polls while there is work; after an adaptive spin it arms its sources and sleeps
+// on one epoll. Nothing here may be touched by another thread, but wake().
 #pragma once
 #include <sys/epoll.h>
 
@@ -22,8 +22,8 @@ class Source {
   virtual ~Source() = default;
   /// Makes progress without blocking; true if anything happened.
   virtual bool poll() = 0;
-  /// Arranges that descriptor() becomes readable at the next event. False: there is an event already,
-  /// do not sleep.
+  /// Arranges that descriptor() becomes readable at the next event. False: there is an event
+  /// already, do not sleep.
   virtual bool prepare_sleep() = 0;
   /// Descriptor to sleep on; -1 if there is none.
   virtual int descriptor() const = 0;
@@ -57,12 +57,14 @@ class Loop {
   Status add_source(Source& source);
   void remove_source(Source& source);
 
+  /// Resumes it in this turn or the next one, after what was posted before.
   void post(std::coroutine_handle<> handle) { ready_.push_back(handle); }
 
-  /// One turn without blocking: sources, descriptors and timers that are due, then ready coroutines.
-  /// True if anything happened.
+  /// One turn without blocking: sources, descriptors and timers that are due, then ready coroutines
+  /// and those that they make ready, for a while. True if anything happened.
   bool turn();
-  /// Turns, spinning and sleeping between them, until `done` is true. `done` is checked after each turn.
+  /// Turns, spinning and sleeping between them, until `done` is true. `done` is checked after each
+  /// turn.
   template <class Predicate>
   void run_until(Predicate done) {
     while (!done()) {
@@ -81,9 +83,9 @@ class Loop {
     return task.take();
   }
 
-  /// run_until() in parts, for a driver that lets others use the loop while it sleeps: when a turn has
-  /// found nothing to do, arm() the sources, wait until descriptor() is readable, at most for the
-  /// returned ms (0: there is work), and take up what the wait ended with.
+  /// run_until() in parts, for a driver that lets others use the loop while it sleeps: when a turn
+  /// has found nothing to do, arm() the sources, wait until descriptor() is readable, at most for
+  /// the returned ms (0: there is work), and take up what the wait ended with.
   int arm();
   int descriptor() const { return epoll_fd_; }
   void take_up();
@@ -103,7 +105,7 @@ class Loop {
   struct Yield {
     Loop& loop;
     bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) const { loop.post(waiter); }
+    void await_suspend(std::coroutine_handle<> waiter) const { loop.yielded_.push_back(waiter); }
     void await_resume() const noexcept {}
   };
   Yield next_turn() { return Yield{*this}; }
@@ -131,6 +133,7 @@ class Loop {
   void start_timer(TimerNode& node, std::int64_t deadline_ns);
   void cancel_timer(TimerNode& node);
   bool run_timers(std::int64_t now_ns);
+  bool poll_sources();
   bool poll_descriptors(int timeout_ms);
   bool run_ready();
   void idle();
@@ -140,11 +143,12 @@ class Loop {
   int wake_fd_ = -1;
   std::vector<Source*> sources_;
   std::vector<std::coroutine_handle<>> ready_;
+  std::vector<std::coroutine_handle<>> yielded_;  ///< not before the sources have been polled again
   std::vector<std::coroutine_handle<>> running_;
   std::multimap<std::int64_t, TimerNode*> timers_;
   std::int64_t last_descriptor_poll_ns_ = 0;
-  std::int64_t spun_since_ns_ = 0;   ///< when the current idle spin began; 0: not spinning
-  std::int64_t spin_ns_;             ///< current budget, between spin_min and spin_max
+  std::int64_t spun_since_ns_ = 0;  ///< when the current idle spin began; 0: not spinning
+  std::int64_t spin_ns_;            ///< current budget, between spin_min and spin_max
   std::int64_t spin_max_ns_;
   std::uint64_t sleeps_ = 0;
   unsigned descriptors_waiting_ = 0;
@@ -167,7 +171,8 @@ class Loop::TimerWait final : private Loop::TimerNode {
   std::coroutine_handle<> waiter_;
 };
 
-/// Calls a function about every `interval_ns` until it is destroyed. The function may not destroy it.
+/// Calls a function about every `interval_ns` until it is destroyed. The function may not destroy
+/// it.
 class Loop::Periodic final : private Loop::TimerNode {
  public:
   Periodic(Loop& loop, std::int64_t interval_ns, std::function<void()> function);

@@ -41,7 +41,8 @@ void Caller::Pending::give_up(Loop& loop, Error why) {
   if (!settled) settle(loop);
 }
 
-Caller::Caller(Fabric& fabric, Options options, const std::vector<ServerRecord>& servers, Probe probe)
+Caller::Caller(Fabric& fabric, Options options, const std::vector<ServerRecord>& servers,
+               Probe probe)
     : fabric_(fabric),
       options_(options),
       probe_(std::move(probe)),
@@ -53,7 +54,9 @@ Caller::Caller(Fabric& fabric, Options options, const std::vector<ServerRecord>&
   }
 }
 
-Caller::~Caller() { BFS_ASSERT(background_.inside() == 0); }
+Caller::~Caller() {
+  BFS_ASSERT(background_.inside() == 0);
+}
 
 Status Caller::open() {
   return fabric_.set_receiver(wire::kAmReply, false,
@@ -67,19 +70,19 @@ const wire::Authenticate::Reply& Caller::server_limits(ServerIndex server) const
 Task<Result<RawAnswer>> Caller::call_raw(ServerIndex server, RawCall call) {
   BFS_ASSERT(server < peers_.size());
   Peer& peer = *peers_[server];
-  const std::int64_t deadline_ns = now_ns() + options_.deadline_ms * kMs;
+  const std::int64_t deadline_ns = coarse_now_ns() + options_.deadline_ms * kMs;
   const std::uint64_t failures = peer.failures();
   if (!call.waits) co_await peer.credits.acquire();
   Result<RawAnswer> answer = fail(Errc::unreachable, 0, server);
   if (peer.failures() != failures) {
     answer = std::unexpected(peer.last_error());  // it was found dead while we waited for a credit
-  } else if (now_ns() >= deadline_ns) {
+  } else if (coarse_now_ns() >= deadline_ns) {
     answer = fail(Errc::timed_out, 0, server);
   } else {
     Status connected;
     if (!peer.ready()) connected = co_await peer.connect(deadline_ns);
     if (connected) {
-      answer = co_await exchange(peer, call, deadline_ns);
+      answer = co_await exchange(peer, &call, deadline_ns);
     } else {
       answer = std::unexpected(connected.error());
     }
@@ -88,13 +91,14 @@ Task<Result<RawAnswer>> Caller::call_raw(ServerIndex server, RawCall call) {
   co_return answer;
 }
 
-Task<Result<RawAnswer>> Caller::exchange(Peer& peer, RawCall call, std::int64_t deadline_ns) {
+Task<Result<RawAnswer>> Caller::exchange(Peer& peer, const RawCall* call,
+                                         std::int64_t deadline_ns) {
   Pending pending;
   pending.peer = &peer;
   pending.deadline_ns = deadline_ns;
-  pending.into = call.reply_into;
-  pending.msg_id = call.msg_id;
-  pending.reply_bytes = call.reply_bytes;
+  pending.into = call->reply_into;
+  pending.msg_id = call->msg_id;
+  pending.reply_bytes = call->reply_bytes;
 
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
@@ -104,32 +108,33 @@ Task<Result<RawAnswer>> Caller::exchange(Peer& peer, RawCall call, std::int64_t 
   free_slots_.pop_back();
   slots_[index].pending = &pending;
   const std::uint64_t request_id = (std::uint64_t{++slots_[index].generation} << 32) | index;
-  pending.position = peer.in_flight.insert(peer.in_flight.end(), &pending);
+  peer.add(pending);
 
-  const std::int64_t now = now_ns();
+  const std::int64_t now = coarse_now_ns();
   pending.started_ns = now;
   wire::Header header{};
   header.version = wire::kVersion;
-  header.msg_id = call.msg_id;
-  header.deadline_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, (deadline_ns - now) / kMs));
+  header.msg_id = call->msg_id;
+  header.deadline_ms =
+      static_cast<std::uint32_t>(std::max<std::int64_t>(1, (deadline_ns - now) / kMs));
   header.epoch = epoch_;
   header.session = peer.session();
   pending.session = header.session;
   header.request_id = request_id;
   if (options_.checksum) {
     header.flags = wire::kFlagChecksum;
-    header.checksum = crc32c(call.payload);
+    header.checksum = crc32c(call->payload);
   }
   std::array<std::byte, sizeof(header) + wire::kBodyMax> out;
   std::memcpy(out.data(), &header, sizeof(header));
-  std::memcpy(out.data() + sizeof(header), call.request.data(), call.request_bytes);
-  const std::span<const std::byte> out_bytes{out.data(), sizeof(header) + call.request_bytes};
+  std::memcpy(out.data() + sizeof(header), call->request.data(), call->request_bytes);
+  const std::span<const std::byte> out_bytes{out.data(), sizeof(header) + call->request_bytes};
 
   const Endpoint* const endpoint = peer.endpoint();
   if (endpoint == nullptr) {
     pending.give_up(loop(), peer.last_error());
   } else {
-    peer.endpoint()->start_send(wire::kAmRequest, out_bytes, call.payload, pending.sent);
+    peer.endpoint()->start_send(wire::kAmRequest, out_bytes, call->payload, pending.sent);
     if (!pending.sent.pending && pending.sent.status != UCS_OK) {
       Error error = error_from_ucx(pending.sent.status);
       error.server = peer.index();
@@ -145,7 +150,7 @@ Task<Result<RawAnswer>> Caller::exchange(Peer& peer, RawCall call, std::int64_t 
   const ucs_status_t received = co_await UcxWait{pending.received};
   slots_[index].pending = nullptr;
   free_slots_.push_back(index);
-  peer.in_flight.erase(pending.position);
+  peer.remove(pending);
 
   if (!pending.replied) co_return std::unexpected(*pending.error);
   if (pending.reply_header.status != 0) {
@@ -157,7 +162,8 @@ Task<Result<RawAnswer>> Caller::exchange(Peer& peer, RawCall call, std::int64_t 
     co_return std::unexpected(error);
   }
   if ((pending.reply_header.flags & wire::kFlagChecksum) != 0 &&
-      crc32c(call.reply_into.first(pending.answer.payload_bytes)) != pending.reply_header.checksum) {
+      crc32c(call->reply_into.first(pending.answer.payload_bytes)) !=
+          pending.reply_header.checksum) {
     co_return fail(Errc::checksum, 0, peer.index());
   }
   co_return pending.answer;
@@ -170,20 +176,21 @@ bool Caller::replied(const AmArrival& arrival) {
   const auto index = static_cast<std::uint32_t>(header.request_id);
   if (header.version != wire::kVersion || index >= slots_.size()) return false;
   Pending* pending = slots_[index].pending;
-  // A reply that comes after its call has given up finds nobody: dropped. So is one that does not know
-  // the session, which its server alone was told.
-  if (pending == nullptr || slots_[index].generation != header.request_id >> 32 || pending->settled ||
-      pending->session != header.session) {
+  // A reply that comes after its call has given up finds nobody: dropped. So is one that does not
+  // know the session, which its server alone was told.
+  if (pending == nullptr || slots_[index].generation != header.request_id >> 32 ||
+      pending->settled || pending->session != header.session) {
     return false;
   }
   Peer& peer = *pending->peer;
-  peer.heard_ns = now_ns();
+  peer.heard_ns = coarse_now_ns();
   const auto body = arrival.header.subspan(sizeof(header));
   const bool well_formed = header.msg_id == pending->msg_id &&
                            (header.status != 0 || body.size() == pending->reply_bytes) &&
                            arrival.bytes <= pending->into.size();
   if (!well_formed) {
-    log_warn("server {}: malformed reply to {}", peer.record().id, wire::message_name(pending->msg_id));
+    log_warn("server {}: malformed reply to {}", peer.record().id,
+             wire::message_name(pending->msg_id));
     pending->give_up(loop(), Error{Errc::bad_message, 0, peer.index()});
     return false;
   }
@@ -204,7 +211,7 @@ bool Caller::replied(const AmArrival& arrival) {
 }
 
 void Caller::watch() {
-  const std::int64_t now = now_ns();
+  const std::int64_t now = coarse_now_ns();
   for (auto& peer : peers_) {
     if (!peer->in_flight.empty()) peer->watch(now);
   }

@@ -1,10 +1,10 @@
-// The calling side: one peer per server, connected when it is first needed, and request/reply calls with
-// credits and deadlines. Used by clients, and by servers towards each other.
+// The calling side: one peer per server, connected when it is first needed, and request/reply calls
+// with credits and deadlines. Used by clients, and by servers towards each other.
 //
 // A call ends with the reply, with the deadline (timed_out), or when its server is found dead
-// (unreachable): by an error of the endpoint, by its process being gone, or by a liveness probe after
-// silence. A call never outlives its buffers' use by UCX: when it must give up while UCX still holds
-// them, the endpoint is closed by force, which ends every operation on it.
+// (unreachable): by an error of the endpoint, by its process being gone, or by a liveness probe
+// after silence. A call never outlives its buffers' use by UCX: when it must give up while UCX
+// still holds them, the endpoint is closed by force, which ends every operation on it.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -73,8 +73,9 @@ class Caller {
   /// Says goodbye to every server it is connected to. No call may be in flight.
   Task<void> close();
 
-  /// One request and its reply. `payload` and `reply_into` stay as they are until it has ended; a reply
-  /// whose payload is larger than `reply_into` is a bad_message. Errors carry the server's index.
+  /// One request and its reply. `payload` and `reply_into` stay as they are until it has ended; a
+  /// reply whose payload is larger than `reply_into` is a bad_message. Errors carry the server's
+  /// index.
   template <wire::Message M>
   class Call {
    public:
@@ -105,7 +106,9 @@ class Caller {
   void set_epoch(Epoch epoch) { epoch_ = epoch; }
   /// `function` is called with each server with which a session has been opened, before anything
   /// else is sent in it.
-  void on_session(std::function<void(ServerIndex)> function) { session_opened_ = std::move(function); }
+  void on_session(std::function<void(ServerIndex)> function) {
+    session_opened_ = std::move(function);
+  }
   std::size_t servers() const { return peers_.size(); }
   /// What the server said of itself when the session opened; defaults before that.
   const wire::Authenticate::Reply& server_limits(ServerIndex server) const;
@@ -115,8 +118,8 @@ class Caller {
   friend class Peer;
   struct Pending;
   Task<Result<RawAnswer>> call_raw(ServerIndex server, RawCall call);
-  /// One exchange on a connected endpoint, without credits.
-  Task<Result<RawAnswer>> exchange(Peer& peer, RawCall call, std::int64_t deadline_ns);
+  /// One exchange on a connected endpoint, without credits. The call outlives it.
+  Task<Result<RawAnswer>> exchange(Peer& peer, const RawCall* call, std::int64_t deadline_ns);
   bool replied(const AmArrival& arrival);
   void watch();
 

@@ -23,6 +23,9 @@ namespace benchfs {
 namespace {
 
 constexpr std::int64_t kFlushMaxNs = 1'000'000'000;
+/// Of the queues in shared memory: a request with a name, and a reply with attributes, fit into an
+/// element. UCX's 128 bytes would have most replies copied into a buffer beside the queue.
+constexpr const char* kFifoElementBytes = "256";
 
 /// UCX takes SIGHUP when it is loaded (UCX_DEBUG_SIGNO), to be told when to log more. In a program that
 /// has our library preloaded, the shell of a job script for one, a hangup would then end nothing.
@@ -129,6 +132,7 @@ Status Fabric::start() {
     }
   };
   set("MM_ERROR_HANDLING", "y");
+  set("MM_FIFO_ELEM_SIZE", kFifoElementBytes);
   if (!options_.net_device.empty()) set("NET_DEVICES", options_.net_device.c_str());
 
   ucp_params_t params{};

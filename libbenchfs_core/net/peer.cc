@@ -1,8 +1,8 @@
 // One server as the calling side sees it: connecting, the handshake, noticing its death.
 //
 // Three signs of death: UCX reports an error (tcp); its process is gone (same host: shared memory
-// reports nothing); silence for a third of failure_detect, and then no answer to a liveness probe in the
-// rest of it.
+// reports nothing); silence for a third of failure_detect, and then no answer to a liveness probe
+// in the rest of it.
 #include "net/peer.hpp"
 
 #include <unistd.h>
@@ -24,10 +24,23 @@ constexpr std::int64_t kGoodbyeMaxNs = 1'000 * kMs;
 
 }  // namespace
 
-Peer::~Peer() { BFS_ASSERT(endpoint_ == nullptr && in_flight.empty()); }
+Peer::~Peer() {
+  BFS_ASSERT(endpoint_ == nullptr && in_flight.empty());
+}
 
 bool Peer::process_gone() const {
   return record_.host_id == caller_.host_id_ && process_is_gone(record_.pid);
+}
+
+void Peer::add(Caller::Pending& pending) {
+  if (places_.empty()) places_.emplace_back();
+  pending.position = places_.begin();
+  *pending.position = &pending;
+  in_flight.splice(in_flight.end(), places_, pending.position);
+}
+
+void Peer::remove(Caller::Pending& pending) {
+  places_.splice(places_.begin(), in_flight, pending.position);
 }
 
 Task<Status> Peer::connect(std::int64_t deadline_ns) {
@@ -49,12 +62,13 @@ Task<Status> Peer::connect(std::int64_t deadline_ns) {
 Task<Status> Peer::handshake(std::int64_t deadline_ns) {
   if (process_gone()) co_return benchfs::fail(Errc::unreachable, ESRCH, index_);
   co_await caller_.loop().next_turn();  // endpoints are made outside of UCX's callbacks
-  auto endpoint = Endpoint::connect(caller_.fabric_, record_.ucx_address, [this](ucs_status_t status) {
-    Error error = error_from_ucx(status);
-    error.server = index_;
-    log_debug("server {}: {}", record_.id, ucs_status_string(status));
-    fail(error);
-  });
+  auto endpoint =
+      Endpoint::connect(caller_.fabric_, record_.ucx_address, [this](ucs_status_t status) {
+        Error error = error_from_ucx(status);
+        error.server = index_;
+        log_debug("server {}: {}", record_.id, ucs_status_string(status));
+        fail(error);
+      });
   if (!endpoint) co_return std::unexpected(endpoint.error());
   endpoint_ = std::move(*endpoint);
   session_ = 0;
@@ -64,12 +78,13 @@ Task<Status> Peer::handshake(std::int64_t deadline_ns) {
   wire::Hello::Request hello{};
   hello.cluster_id = options.cluster_id;
   hello.nonce = make_nonce();
-  hello.proof = hello_proof(options.secret, hello.nonce, hello.cluster_id, record_.instance, address);
+  hello.proof =
+      hello_proof(options.secret, hello.nonce, hello.cluster_id, record_.instance, address);
   hello.host_id = caller_.host_id_;
   hello.pid = getpid();
   RawCall first{wire::Hello::kId, sizeof(hello), sizeof(wire::Hello::Reply), {}, address, {}};
   std::memcpy(first.request.data(), &hello, sizeof(hello));
-  BFS_CO_TRY(greeting, co_await caller_.exchange(*this, first, deadline_ns));
+  BFS_CO_TRY(greeting, co_await caller_.exchange(*this, &first, deadline_ns));
   wire::Hello::Reply welcome;
   std::memcpy(&welcome, greeting.body.data(), sizeof(welcome));
   const auto expected =
@@ -79,9 +94,10 @@ Task<Status> Peer::handshake(std::int64_t deadline_ns) {
   session_ = welcome.session;
   const wire::Authenticate::Request proof{
       session_proof(options.secret, Side::client, hello.nonce, welcome.nonce, options.cluster_id)};
-  RawCall second{wire::Authenticate::kId, sizeof(proof), sizeof(wire::Authenticate::Reply), {}, {}, {}};
+  RawCall second{
+      wire::Authenticate::kId, sizeof(proof), sizeof(wire::Authenticate::Reply), {}, {}, {}};
   std::memcpy(second.request.data(), &proof, sizeof(proof));
-  BFS_CO_TRY(accepted, co_await caller_.exchange(*this, second, deadline_ns));
+  BFS_CO_TRY(accepted, co_await caller_.exchange(*this, &second, deadline_ns));
   std::memcpy(&limits_, accepted.body.data(), sizeof(limits_));
   co_return Status{};
 }
@@ -150,11 +166,11 @@ Task<void> Peer::probe() {
   const Gate::Pass pass = caller_.background_.enter();
   probing_ = true;
   const std::uint32_t timeout_ms = caller_.options_.failure_detect_ms * 2 / 3;
-  const std::int64_t began_ns = now_ns();
+  const std::int64_t began_ns = coarse_now_ns();
   const Status alive = co_await caller_.probe_(record_, timeout_ms);
   probing_ = false;
   if (alive) {
-    heard_ns = now_ns();
+    heard_ns = coarse_now_ns();
   } else if (heard_ns < began_ns && !in_flight.empty()) {
     log_warn("server {} at {}:{} does not answer: {}", record_.id, record_.bootstrap_host,
              record_.bootstrap_port, to_text(alive.error().code));
@@ -169,7 +185,7 @@ Task<void> Peer::close() {
   RawCall farewell{wire::Goodbye::kId, sizeof(nothing), sizeof(wire::Empty), {}, {}, {}};
   std::memcpy(farewell.request.data(), &nothing, sizeof(nothing));
   // A server that does not answer any more is no reason to fail: it will notice by itself.
-  const auto answer = co_await caller_.exchange(*this, farewell, now_ns() + kGoodbyeMaxNs);
+  const auto answer = co_await caller_.exchange(*this, &farewell, coarse_now_ns() + kGoodbyeMaxNs);
   state_ = State::disconnected;
   if (endpoint_ != nullptr) co_await disconnect(std::move(endpoint_), !answer.has_value());
 }

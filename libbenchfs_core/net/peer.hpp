@@ -1,4 +1,5 @@
-// One server as the calling side sees it: endpoint, session, credits, calls in flight. Private to net/.
+// One server as the calling side sees it: endpoint, session, credits, calls in flight. Private to
+// net/.
 #pragma once
 #include <list>
 #include <memory>
@@ -66,9 +67,12 @@ class Peer {
   /// Says goodbye if connected, and closes.
   Task<void> close();
 
+  void add(Caller::Pending& pending);
+  void remove(Caller::Pending& pending);
+
   Semaphore credits;
-  /// Oldest first. A call stays here until UCX has let go of its buffers: the payload of a reply may
-  /// still be under way when the server dies.
+  /// Oldest first. A call stays here until UCX has let go of its buffers: the payload of a reply
+  /// may still be under way when the server dies.
   std::list<Caller::Pending*> in_flight;
   std::int64_t heard_ns = 0;  ///< time of its last sign of life
 
@@ -77,8 +81,8 @@ class Peer {
   Task<Status> handshake(std::int64_t deadline_ns);
   Task<void> disconnect(std::unique_ptr<Endpoint> endpoint, bool force);
   Task<void> probe();
-  /// Waits until no call that was given up is held by UCX; ends those that UCX does not end, once the
-  /// server's process has gone.
+  /// Waits until no call that was given up is held by UCX; ends those that UCX does not end, once
+  /// the server's process has gone.
   Task<void> free_stuck();
   bool process_gone() const;
 
@@ -92,6 +96,7 @@ class Peer {
   Error last_error_{Errc::unreachable};
   bool probing_ = false;
   WaitQueue connecting_;
+  std::list<Caller::Pending*> places_;  ///< left in the list by calls that have ended
   wire::Authenticate::Reply limits_{kChunkBytesDefault, 1u << 20, 0};
 };
 

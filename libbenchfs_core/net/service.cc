@@ -1,8 +1,9 @@
-// Requests that arrive: checked against the message's declaration, given to their handler, answered.
+// Requests that arrive: checked against the message's declaration, given to their handler,
+// answered.
 //
-// Nothing in a message is believed before it is checked: the header's version and size, the session,
-// the body's size, the payload's size and kind. A caller without a session gets no answer (there is no
-// way to it); one with a session gets an error.
+// Nothing in a message is believed before it is checked: the header's version and size, the
+// session, the body's size, the payload's size and kind. A caller without a session gets no answer
+// (there is no way to it); one with a session gets an error.
 #include "net/service.hpp"
 
 #include <algorithm>
@@ -20,8 +21,8 @@ namespace benchfs {
 namespace {
 
 constexpr std::int64_t kHandshakeMaxMs = 10'000;
-// Not at once: a socket that UCX 1.13 (and later) has given up, but that is still being emptied, must not
-// see the other side's end, or UCX uses freed memory there.
+// Not at once: a socket that UCX 1.13 (and later) has given up, but that is still being emptied,
+// must not see the other side's end, or UCX uses freed memory there.
 constexpr std::int64_t kSupersededMs = 1'000;
 constexpr std::int64_t kReapNs = 2'000'000'000;
 constexpr std::int64_t kPauseMinNs = 100'000;
@@ -53,8 +54,8 @@ ReplyBytes encode_reply(const wire::Header& request, std::uint16_t status, Epoch
   return out;
 }
 
-/// A transfer that needs the caller's help, noted in its session while it is under way: a caller that
-/// was stopped must not keep the server's buffers for ever.
+/// A transfer that needs the caller's help, noted in its session while it is under way: a caller
+/// that was stopped must not keep the server's buffers for ever.
 class Transfer {
  public:
   Transfer(Session& session, std::int64_t deadline_ns, UcxCompletion& done) : session_(session) {
@@ -75,15 +76,15 @@ class Transfer {
 
 // ---- Incoming ----
 
-Incoming::Incoming(Dispatcher& dispatcher, std::shared_ptr<Session> session, const AmArrival& arrival,
-                   AmData data)
+Incoming::Incoming(Dispatcher& dispatcher, std::shared_ptr<Session> session,
+                   const AmArrival& arrival, AmData data)
     : dispatcher_(&dispatcher),
       session_(std::move(session)),
       pass_(dispatcher.requests_.enter()),
       payload_(std::move(data)) {
   std::memcpy(&header_, arrival.header.data(), sizeof(header_));
   const std::uint32_t left_ms = header_.deadline_ms != 0 ? header_.deadline_ms : kDeadlineDefaultMs;
-  deadline_ns_ = now_ns() + std::int64_t{left_ms} * 1'000'000;
+  deadline_ns_ = coarse_now_ns() + std::int64_t{left_ms} * 1'000'000;
   const auto body = arrival.header.subspan(sizeof(header_));
   std::memcpy(body_.data(), body.data(), body.size());
   ++session_->in_flight;
@@ -96,8 +97,8 @@ Incoming::~Incoming() {
 Status Incoming::verify(std::span<const std::byte> payload) const {
   if ((header_.flags & wire::kFlagChecksum) == 0 || payload.empty()) return {};
   if (crc32c(payload) == header_.checksum) return {};
-  log_warn("{} of session {:x}: the payload's checksum is wrong", wire::message_name(header_.msg_id),
-           session_->id);
+  log_warn("{} of session {:x}: the payload's checksum is wrong",
+           wire::message_name(header_.msg_id), session_->id);
   return benchfs::fail(Errc::checksum);
 }
 
@@ -128,19 +129,25 @@ Task<void> Incoming::send_reply(std::uint16_t status, std::span<const std::byte>
 }
 
 Task<void> Incoming::fail(Errc code) {
-  log_debug("{} of session {:x}: {}", wire::message_name(header_.msg_id), session_->id, to_text(code));
-  co_await send_reply(static_cast<std::uint16_t>(code), {}, {});
+  log_debug("{} of session {:x}: {}", wire::message_name(header_.msg_id), session_->id,
+            to_text(code));
+  return send_reply(static_cast<std::uint16_t>(code), {}, {});
 }
 
 // ---- Dispatcher ----
 
 Dispatcher::Dispatcher(Fabric& fabric, Options options)
-    : fabric_(fabric), options_(std::move(options)), host_id_(host_id()), reaper_(fabric.loop(), kReapNs, [this] { reap(); }) {
+    : fabric_(fabric),
+      options_(std::move(options)),
+      host_id_(host_id()),
+      reaper_(fabric.loop(), kReapNs, [this] { reap(); }) {
   add<wire::Authenticate>(*this, &Dispatcher::authenticate);
   add<wire::Goodbye>(*this, &Dispatcher::goodbye);
 }
 
-Dispatcher::~Dispatcher() { BFS_ASSERT(stopped_ || sessions_.empty()); }
+Dispatcher::~Dispatcher() {
+  BFS_ASSERT(stopped_ || sessions_.empty());
+}
 
 Status Dispatcher::open() {
   return fabric_.set_receiver(wire::kAmRequest, true,
@@ -165,7 +172,8 @@ bool Dispatcher::arrived(const AmArrival& arrival) {
   }
   const auto found = sessions_.find(header.session);
   if (found == sessions_.end()) {
-    log_warn("dropped a {} of unknown session {:x}", wire::message_name(header.msg_id), header.session);
+    log_warn("dropped a {} of unknown session {:x}", wire::message_name(header.msg_id),
+             header.session);
     return false;
   }
   const auto& session = found->second;
@@ -173,7 +181,8 @@ bool Dispatcher::arrived(const AmArrival& arrival) {
     if (!housekeeping_.closed()) refuse(session, header, code).detach();
     return false;
   };
-  if (!session->authenticated && header.msg_id != wire::Authenticate::kId) return refused(Errc::access);
+  if (!session->authenticated && header.msg_id != wire::Authenticate::kId)
+    return refused(Errc::access);
   if (header.msg_id >= kIdMax || !entries_[header.msg_id].run) return refused(Errc::bad_message);
   const Entry& entry = entries_[header.msg_id];
   const bool body_fits = arrival.header.size() == sizeof(header) + entry.body_bytes;
@@ -211,7 +220,8 @@ void Dispatcher::hello(const wire::Header& header, const AmArrival& arrival) {
     return;
   }
   std::memcpy(&request, arrival.header.data() + sizeof(header), sizeof(request));
-  const std::span<const std::byte> address{static_cast<const std::byte*>(arrival.data), arrival.bytes};
+  const std::span<const std::byte> address{static_cast<const std::byte*>(arrival.data),
+                                           arrival.bytes};
   const auto expected =
       hello_proof(options_.secret, request.nonce, request.cluster_id, options_.instance, address);
   if (!proofs_equal(expected, request.proof)) {
@@ -276,7 +286,8 @@ Task<void> Dispatcher::authenticate(Incoming incoming) {
   const auto expected = session_proof(options_.secret, Side::client, session.client_nonce,
                                       session.server_nonce, cluster_id_);
   if (!proofs_equal(expected, request.proof)) {
-    log_warn("session {:x} (pid {}) gave a wrong proof of the job's secret", session.id, session.pid);
+    log_warn("session {:x} (pid {}) gave a wrong proof of the job's secret", session.id,
+             session.pid);
     co_await incoming.fail(Errc::access);
     end_session(session.id, false);
     co_return;

@@ -23,7 +23,7 @@ struct Session {
   std::uint64_t id = 0;
   std::unique_ptr<Endpoint> endpoint;
   bool authenticated = false;
-  bool failed = false;       ///< its endpoint reported an error: nothing more is sent
+  bool failed = false;  ///< its endpoint reported an error: nothing more is sent
   wire::Nonce client_nonce{};
   wire::Nonce server_nonce{};
   std::uint64_t host_id = 0;
@@ -74,17 +74,17 @@ class Incoming {
   /// Verifies the checksum of a payload that is used where it is.
   Status verify(std::span<const std::byte> payload) const;
 
-  /// Answers. `data` must stay as it is until the task ends. A caller that has gone is not an error.
+  /// Answers. `data` must stay as it is until the task ends. A caller that has gone is not an
+  /// error.
   template <wire::Message M>
-  Task<void> reply(typename M::Reply body, std::span<const std::byte> data = {}) {
-    std::array<std::byte, sizeof(body)> bytes;
-    std::memcpy(bytes.data(), &body, sizeof(body));
-    co_await send_reply(0, bytes, data);
+  Task<void> reply(const typename M::Reply& body, std::span<const std::byte> data = {}) {
+    return send_reply(0, std::as_bytes(std::span{&body, 1}), data);
   }
   /// Answers with an error.
   Task<void> fail(Errc code);
 
  private:
+  /// `body` is not used any more when it returns.
   Task<void> send_reply(std::uint16_t status, std::span<const std::byte> body,
                         std::span<const std::byte> data);
   Dispatcher* dispatcher_;
@@ -106,10 +106,11 @@ struct ServiceCounters {
 class Dispatcher {
  public:
   struct Options {
-    std::uint64_t instance = 0;      ///< of this server process, as published in the cluster file
+    std::uint64_t instance = 0;  ///< of this server process, as published in the cluster file
     std::span<const std::byte> secret;  ///< of the job; outlives the dispatcher
     std::uint32_t max_sessions = 131072;
-    std::uint32_t drain_ms = 10'000;  ///< close() waits this long for requests before it ends sessions
+    std::uint32_t drain_ms =
+        10'000;  ///< close() waits this long for requests before it ends sessions
     std::uint64_t default_chunk_bytes = kChunkBytesDefault;
     std::uint32_t rpc_bytes_max = 1u << 20;
     std::uint32_t uid = 0, gid = 0;  ///< given to every session
@@ -125,7 +126,7 @@ class Dispatcher {
     entry.name = M::kName;
     entry.body_bytes = sizeof(typename M::Request);
     entry.payload_max = M::kPayloadMax;
-    entry.run = [&service, handler](Incoming incoming) {
+    entry.run = [&service, handler](Incoming&& incoming) {
       (service.*handler)(std::move(incoming)).detach();
     };
   }
@@ -133,13 +134,13 @@ class Dispatcher {
   void on_session_end(std::function<void(std::uint64_t)> function) {
     session_end_.push_back(std::move(function));
   }
-  /// Begins to take messages in: before this server's address is given to anybody, since UCX drops what
-  /// nobody receives. Callers that say hello wait until activate().
+  /// Begins to take messages in: before this server's address is given to anybody, since UCX drops
+  /// what nobody receives. Callers that say hello wait until activate().
   Status open();
   /// Opens sessions from now on; all services have been added.
   void activate(std::uint64_t cluster_id, Epoch epoch);
-  /// Refuses new requests (Errc::shutting_down), waits for those in flight, closes all sessions. What
-  /// is still moving data after drain_ms (a caller that was stopped) ends with its session.
+  /// Refuses new requests (Errc::shutting_down), waits for those in flight, closes all sessions.
+  /// What is still moving data after drain_ms (a caller that was stopped) ends with its session.
   Task<void> close();
 
   Epoch epoch() const { return epoch_; }
@@ -152,13 +153,14 @@ class Dispatcher {
     const char* name = nullptr;
     std::size_t body_bytes = 0;
     std::size_t payload_max = 0;
-    std::function<void(Incoming)> run;
+    std::function<void(Incoming&&)> run;
   };
   static constexpr std::size_t kIdMax = 128;
 
   bool arrived(const AmArrival& arrival);
   void hello(const wire::Header& header, const AmArrival& arrival);
-  Task<void> welcome(wire::Header header, wire::Hello::Request request, std::vector<std::byte> address);
+  Task<void> welcome(wire::Header header, wire::Hello::Request request,
+                     std::vector<std::byte> address);
   Task<void> authenticate(Incoming incoming);
   Task<void> goodbye(Incoming incoming);
   Task<void> refuse(std::shared_ptr<Session> session, wire::Header header, Errc code);
@@ -176,7 +178,8 @@ class Dispatcher {
   Event activated_;
   std::array<Entry, kIdMax> entries_{};
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
-  std::unordered_map<std::uint64_t, std::uint64_t> callers_;  ///< Session::caller -> its latest session
+  std::unordered_map<std::uint64_t, std::uint64_t>
+      callers_;  ///< Session::caller -> its latest session
   std::vector<std::function<void(std::uint64_t)>> session_end_;
   ServiceCounters counters_;
   std::uint64_t host_id_;

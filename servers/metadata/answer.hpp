@@ -6,21 +6,13 @@
 namespace benchfs {
 
 template <wire::Message M>
-Task<void> answer(Incoming& incoming, Result<typename M::Reply> result) {
-  if (result) {
-    co_await incoming.reply<M>(*result);
-  } else {
-    co_await incoming.fail(result.error().code);
-  }
+Task<void> answer(Incoming& incoming, const Result<typename M::Reply>& result) {
+  return result ? incoming.reply<M>(*result) : incoming.fail(result.error().code);
 }
 
 template <wire::Message M>
-Task<void> answer_empty(Incoming& incoming, Status result) {
-  if (result) {
-    co_await incoming.reply<M>(wire::Empty{});
-  } else {
-    co_await incoming.fail(result.error().code);
-  }
+Task<void> answer_empty(Incoming& incoming, const Status& result) {
+  return result ? incoming.reply<M>(wire::Empty{}) : incoming.fail(result.error().code);
 }
 
 }  // namespace benchfs

@@ -59,9 +59,23 @@ TEST_SUITE("path") {
     CHECK(canonical(path.substr(1) + "y") == "error: name_too_long");
   }
 
-  TEST_CASE("components, parent and name of a canonical path") {
-    CHECK(path_components("/").empty());
-    CHECK(path_components("/a/bc") == std::vector<std::string_view>{"a", "bc"});
+  TEST_CASE("names are taken from a path one after the other") {
+    std::string_view rest = "/a//bc/.";
+    CHECK(take_name(rest) == "a");
+    CHECK(rest == "bc/.");
+    CHECK(take_name(rest) == "bc");
+    CHECK(take_name(rest) == ".");
+    CHECK(rest.empty());
+    CHECK(take_name(rest) == "");
+    rest = "//";
+    CHECK(take_name(rest) == "");
+    CHECK(rest.empty());
+    rest = "last/";  // nothing comes after it
+    CHECK(take_name(rest) == "last");
+    CHECK(rest.empty());
+  }
+
+  TEST_CASE("parent and name of a canonical path") {
     CHECK(path_parent("/") == "/");
     CHECK(path_parent("/a") == "/");
     CHECK(path_parent("/a/b/c") == "/a/b");

@@ -45,6 +45,33 @@ Task<int> sum_of(Loop& loop, int depth) {
   co_return rest + 1;
 }
 
+Task<int> counted_after_turn(Loop& loop, int depth) {
+  if (depth == 0) {
+    co_await loop.next_turn();
+    co_return 0;
+  }
+  const int rest = co_await counted_after_turn(loop, depth - 1);
+  co_return rest + 1;
+}
+
+Task<void> take_turns(WaitQueue* own, WaitQueue* other, const bool* stop) {
+  while (!*stop) {
+    other->wake_one();
+    co_await own->wait();
+  }
+  other->wake_one();
+}
+
+struct CountsPolls final : Source {
+  bool poll() override {
+    ++polls;
+    return false;
+  }
+  bool prepare_sleep() override { return true; }
+  int descriptor() const override { return -1; }
+  int polls = 0;
+};
+
 Task<std::unique_ptr<std::string>> make_text(Loop& loop) {
   co_await loop.next_turn();
   co_return std::make_unique<std::string>("text");
@@ -82,6 +109,33 @@ TEST_SUITE("task") {
     auto loop = make_loop();
     CHECK(loop->run(after_turns(*loop, 5, 42)) == 42);
     CHECK(loop->run(sum_of(*loop, 200)) == 200);
+  }
+
+  TEST_CASE("task: a chain of waiters ends in one turn") {
+    auto loop = make_loop();
+    const Loop::Scope scope(*loop);
+    Task<int> task = counted_after_turn(*loop, 10);
+    CHECK_FALSE(task.done());
+    loop->turn();
+    REQUIRE(task.done());
+    CHECK(task.take() == 10);
+  }
+
+  TEST_CASE("task: those that wake each other without end do not keep the sources waiting") {
+    auto loop = make_loop();
+    const Loop::Scope scope(*loop);
+    CountsPolls source;
+    REQUIRE(loop->add_source(source));
+    WaitQueue left, right;
+    bool stop = false;
+    Task<void> one = take_turns(&left, &right, &stop);
+    Task<void> other = take_turns(&right, &left, &stop);
+    for (int i = 0; i < 3; ++i) CHECK(loop->turn());
+    CHECK(source.polls == 3);
+    CHECK_FALSE(one.done());
+    stop = true;
+    loop->run_until([&] { return one.done() && other.done(); });
+    loop->remove_source(source);
   }
 
   TEST_CASE("task: a move-only result is moved out") {
