@@ -202,8 +202,6 @@ uint64_t bfs_sieve(ADIO_File fd, struct bfs_access* access, enum bfs_direction d
 uint64_t bfs_pointer_key(void);
 /* The server need not keep it any longer; once no rank uses it. */
 void bfs_pointer_forget(ADIO_File fd);
-/* The file once more, for that when fd->fs_ptr's own is closed; NULL if there is nothing to forget. */
-benchfs_file_t* bfs_pointer_keep(ADIO_File fd);
 /* Called by ROMIO. */
 void ADIOI_BENCHFS_Get_shared_fp(ADIO_File fd, ADIO_Offset incr, ADIO_Offset* shared_fp,
                                  int* error_code);

@@ -6,8 +6,8 @@
  * servers a rank has several. If the program set cb_nodes, there are that many, and of a program
  * that set cb_config_list ROMIO has made a list of ranks. The servers are dealt out over them,
  * again to ranks on their hosts first; if they are more than the servers, several aggregators take
- * a server's chunks in turn. Rank 0 chooses, as it alone has everybody's host name, and tells the others
- * at the open.
+ * a server's chunks in turn. Rank 0 chooses, as it alone has everybody's host name, and tells the
+ * others at the open.
  */
 #include "ad_benchfs_coll.h"
 #include "adio_cb_config_list.h"

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* What rank 0 tells the others. A choice of aggregators that is larger, with hundreds of servers, follows
- * by itself. */
+/* What rank 0 tells the others. A choice of aggregators that is larger, with hundreds of servers,
+ * follows by itself. */
 #define CHOICE_INLINE 224
 struct announcement {
   int code;
@@ -134,8 +134,8 @@ static void close_here(ADIO_File fd) {
   file_free(fd);
 }
 
-/* Only made when ROMIO defers an open, which this driver does not let it; collective, as the driver needs
- * to know which rank does what. */
+/* Only made when ROMIO defers an open, which this driver does not let it; collective, as the driver
+ * needs to know which rank does what. */
 void ADIOI_BENCHFS_Open(ADIO_File fd, int* error_code) {
   int rank;
 
@@ -143,8 +143,8 @@ void ADIOI_BENCHFS_Open(ADIO_File fd, int* error_code) {
   ADIOI_BENCHFS_OpenColl(fd, rank, fd->access_mode, error_code);
 }
 
-/* On rank 0: opens the file, and says what the others need to know. Returns the choice of aggregators, or
- * NULL after a failure. */
+/* On rank 0: opens the file, and says what the others need to know. Returns the choice of
+ * aggregators, or NULL after a failure. */
 static int* announce(ADIO_File fd, int access_mode, struct announcement* message) {
   int* choice = NULL;
   int code = open_here(fd, access_mode);
@@ -209,28 +209,24 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
   *error_code = MPI_SUCCESS;
 }
 
-/* Collective: no rank returns before all have closed. A program may delete the file right after, on
- * one rank, and so does ROMIO for MPI_MODE_DELETE_ON_CLOSE. All paths that lead here are taken by
- * all ranks of fd->comm, as open either succeeds on all of them or on none. */
+/* Collective. All ranks have come to the close, as ROMIO has a barrier in front: so rank 0 held the
+ * file, and the shared pointer was known, as long as any of them used it. No rank returns before
+ * all have closed. A program may delete the file right after, on one rank, and so does ROMIO for
+ * MPI_MODE_DELETE_ON_CLOSE. All paths that lead here are taken by all ranks of fd->comm, as open
+ * either succeeds on all of them or on none. */
 void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
   struct bfs_file* own = bfs_file(fd);
   struct bfs_verdict verdict;
-  benchfs_file_t* pointer;
   int code;
 
   *error_code = MPI_SUCCESS;
   fd->is_open = 0;
   if (own != NULL && own->file != NULL) {
-    pointer = bfs_pointer_keep(fd);
+    bfs_pointer_forget(fd);
     if (own->two_phase != MPI_COMM_NULL) MPI_Comm_free(&own->two_phase);
     bfs_placement_free(own);
     code = -benchfs_close(own->file);
     verdict = bfs_agree(fd->comm, code);
-    /* Now no rank uses it any more. */
-    if (pointer != NULL) {
-      benchfs_pointer_forget(pointer, own->pointer_key);
-      benchfs_close(pointer);
-    }
     *error_code = bfs_collective_error(fd, "close of", code, verdict);
   }
   file_free(fd);

@@ -1,8 +1,8 @@
 /*
  * ad_benchfs_polite.h - ROMIO's waits by ad_benchfs_wait.h.
  *
- * Included by adio.h behind ROMIO's own renaming of MPI_ to PMPI_, so that it holds for every call that
- * ROMIO and the driver make, by either name, on all ranks alike.
+ * Included by adio.h behind ROMIO's own renaming of MPI_ to PMPI_, so that it holds for every call
+ * that ROMIO and the driver make, by either name, on all ranks alike.
  */
 #ifndef AD_BENCHFS_POLITE_H_INCLUDED
 #define AD_BENCHFS_POLITE_H_INCLUDED

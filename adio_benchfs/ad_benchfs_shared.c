@@ -30,21 +30,6 @@ void bfs_pointer_forget(ADIO_File fd) {
   own->pointer_made = 0;
 }
 
-benchfs_file_t* bfs_pointer_keep(ADIO_File fd) {
-  struct bfs_file* own = bfs_file(fd);
-  char handle[BENCHFS_HANDLE_BYTES];
-  benchfs_file_t* kept = NULL;
-  benchfs_t* fs;
-  int bytes, code;
-
-  if (!own->pointer_made) return NULL;
-  bytes = benchfs_export(own->file, handle, sizeof(handle));
-  fs = bfs_session(&code);
-  if (bytes < 0 || fs == NULL || benchfs_import(fs, handle, (size_t)bytes, O_RDONLY, &kept) != 0)
-    return NULL;
-  return kept;
-}
-
 static int add(ADIO_File fd, int64_t count, int64_t* before) {
   struct bfs_file* own = bfs_file(fd);
   int code = -benchfs_pointer_add(own->file, own->pointer_key, count, before);

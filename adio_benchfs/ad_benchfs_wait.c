@@ -1,9 +1,9 @@
 /*
  * ad_benchfs_wait.c - MPI calls that wait, made of calls that do not.
  *
- * Each starts MPI's nonblocking relative and tests it until it is done. How often, and what happens in
- * between, is bfs_idle(): nothing at first, so that a wait for a rank on another core is as short as
- * MPI's own; then the core is offered to whoever wants it.
+ * Each starts MPI's nonblocking relative and tests it until it is done. How often, and what happens
+ * in between, is bfs_idle(): nothing at first, so that a wait for a rank on another core is as
+ * short as MPI's own; then the core is offered to whoever wants it.
  */
 #include "ad_benchfs_wait.h"
 
@@ -129,16 +129,14 @@ static int alone(MPI_Comm comm) {
   return size == 1;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------------------------------
+ */
 
 /* MPI would tell an error of a nonblocking one to the handler of MPI_COMM_WORLD. */
 int bfs_recv(void* data, int n, MPI_Datatype type, int source, int tag, MPI_Comm comm,
              MPI_Status* status) {
-  const int code = finish(&(struct wait){.kind = MESSAGE,
-                                         .statuses = MPI_STATUS_IGNORE,
-                                         .source = source,
-                                         .tag = tag,
-                                         .comm = comm});
+  const int code = finish(&(struct wait){
+      .kind = MESSAGE, .statuses = MPI_STATUS_IGNORE, .source = source, .tag = tag, .comm = comm});
   const int depth = BFS_SECTION_LEAVE();
   const int result =
       code != MPI_SUCCESS ? code : PMPI_Recv(data, n, type, source, tag, comm, status);
@@ -153,7 +151,8 @@ int bfs_send(const void* data, int n, MPI_Datatype type, int target, int tag, MP
   return started(PMPI_Isend(data, n, type, target, tag, comm, &request), &request);
 }
 
-/* ---- collectives ------------------------------------------------------------------------------- */
+/* ---- collectives -------------------------------------------------------------------------------
+ */
 
 int bfs_barrier(MPI_Comm comm) {
   MPI_Request request;

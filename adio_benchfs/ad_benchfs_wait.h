@@ -1,12 +1,13 @@
 /*
  * ad_benchfs_wait.h - how a rank waits without keeping a core from those it waits for.
  *
- * A rank that waits in MPICH polls until its time slice is over. With more processes than cores each round
- * of a collective then takes as many time slices as ranks share a core. Here a wait polls for some
- * microseconds, then offers the core to others between polls, and if others want it and the wait gets
- * long, sleeps for a small part of it: docs/adr/0022-waiting-ranks.md.
+ * A rank that waits in MPICH polls until its time slice is over. With more processes than cores
+ * each round of a collective then takes as many time slices as ranks share a core. Here a wait
+ * polls for some microseconds, then offers the core to others between polls, and if others want it
+ * and the wait gets long, sleeps for a small part of it: docs/adr/0022-waiting-ranks.md.
  *
- * It needs mpi.h alone. ad_benchfs_polite.h puts these functions in the place of MPI's in all of ROMIO.
+ * It needs mpi.h alone. ad_benchfs_polite.h puts these functions in the place of MPI's in all of
+ * ROMIO.
  */
 #ifndef AD_BENCHFS_WAIT_H_INCLUDED
 #define AD_BENCHFS_WAIT_H_INCLUDED
@@ -24,15 +25,15 @@ void bfs_idle(struct bfs_idle* idle);
 /* The same where the program does not wait, but asks: never sleeps. */
 void bfs_idle_awake(struct bfs_idle* idle);
 
-/* The MPI functions of these names: same arguments, same outcome, errors to the same handler. Inside, a
- * collective is its nonblocking relative, which matches nonblocking ones alone: all ranks have to use
- * either these or MPI's own at one place of a program. While they wait, this process's nonblocking file
- * operations go on, and in libbenchfs_mpio other threads may enter ROMIO. */
-int bfs_allgather(const void* from, int n, MPI_Datatype type, void* to, int n_to, MPI_Datatype type_to,
-                  MPI_Comm comm);
+/* The MPI functions of these names: same arguments, same outcome, errors to the same handler.
+ * Inside, a collective is its nonblocking relative, which matches nonblocking ones alone: all ranks
+ * have to use either these or MPI's own at one place of a program. While they wait, this process's
+ * nonblocking file operations go on, and in libbenchfs_mpio other threads may enter ROMIO. */
+int bfs_allgather(const void* from, int n, MPI_Datatype type, void* to, int n_to,
+                  MPI_Datatype type_to, MPI_Comm comm);
 int bfs_allreduce(const void* from, void* to, int n, MPI_Datatype type, MPI_Op op, MPI_Comm comm);
-int bfs_alltoall(const void* from, int n, MPI_Datatype type, void* to, int n_to, MPI_Datatype type_to,
-                 MPI_Comm comm);
+int bfs_alltoall(const void* from, int n, MPI_Datatype type, void* to, int n_to,
+                 MPI_Datatype type_to, MPI_Comm comm);
 int bfs_alltoallw(const void* from, const int* n, const int* places, const MPI_Datatype* types,
                   void* to, const int* n_to, const int* places_to, const MPI_Datatype* types_to,
                   MPI_Comm comm);
@@ -51,13 +52,13 @@ int bfs_wait(MPI_Request* request, MPI_Status* status);
 int bfs_waitall(int n, MPI_Request* requests, MPI_Status* statuses);
 int bfs_waitany(int n, MPI_Request* requests, int* which, MPI_Status* status);
 
-/* Moves on the nonblocking file operations of this process, without blocking. Returns whether anything
- * happened. (ad_benchfs_nb.c) */
+/* Moves on the nonblocking file operations of this process, without blocking. Returns whether
+ * anything happened. (ad_benchfs_nb.c) */
 int bfs_requests_progress(void);
 
 /* ---- threads -----------------------------------------------------------------------------------
- * ROMIO runs one thread at a time. In libbenchfs_mpio others may run while a call waits; in MPICH itself
- * the section is MPICH's. */
+ * ROMIO runs one thread at a time. In libbenchfs_mpio others may run while a call waits; in MPICH
+ * itself the section is MPICH's. */
 #ifdef BENCHFS_MPIO
 #include "section.h"
 #define BFS_SECTION_LEAVE() mpio_section_leave()

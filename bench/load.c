@@ -118,8 +118,8 @@ double seconds_now(void) {
 }
 
 /* ---- meeting ----
- * MPI's own waits keep a core busy. With more processes than cores that would be measured as well, in the
- * ranks that still work. */
+ * MPI's own waits keep a core busy. With more processes than cores that would be measured as well,
+ * in the ranks that still work. */
 
 static void finish(MPI_Request* request) {
   const double begin = seconds_now();

@@ -1,7 +1,7 @@
 /*
- * waiting.c - the waits of ad_benchfs_wait.h do what MPI's functions of these names do: data, buffers in
- * place, statuses, attributes, and errors to the handler that MPI's would go to. Compiled with that file
- * alone, it needs no servers.
+ * waiting.c - the waits of ad_benchfs_wait.h do what MPI's functions of these names do: data,
+ * buffers in place, statuses, attributes, and errors to the handler that MPI's would go to.
+ * Compiled with that file alone, it needs no servers.
  */
 #include <unistd.h>
 
@@ -90,7 +90,8 @@ static void collectives(MPI_Comm comm) {
   }
   all[0] = 10;
   value = rank + 10;
-  OK(bfs_gather(rank == 0 ? MPI_IN_PLACE : (const void*)&value, 1, MPI_INT, all, 1, MPI_INT, 0, comm));
+  OK(bfs_gather(rank == 0 ? MPI_IN_PLACE : (const void*)&value, 1, MPI_INT, all, 1, MPI_INT, 0,
+                comm));
   for (int i = 0; i < ranks && rank == 0; i++) CHECK(all[i] == i + 10);
   OK(bfs_gatherv(&value, 1, MPI_INT, all, n, places, MPI_INT, 0, comm));
   for (int i = 0; i < ranks && rank == 0; i++) CHECK(all[ranks - 1 - i] == i + 10);
@@ -156,7 +157,8 @@ static void errors(MPI_Comm comm) {
 
   CHECK(class_of(bfs_bcast(data, 1, MPI_INT, ranks + 5, comm)) == MPI_ERR_ROOT);
   CHECK(handled == 1 && handled_class == MPI_ERR_ROOT);
-  CHECK(class_of(bfs_gather(data, 1, MPI_INT, data, 1, MPI_DATATYPE_NULL, -1, comm)) == MPI_ERR_ROOT);
+  CHECK(class_of(bfs_gather(data, 1, MPI_INT, data, 1, MPI_DATATYPE_NULL, -1, comm)) ==
+        MPI_ERR_ROOT);
   CHECK(handled == 2 && handled_class == MPI_ERR_ROOT);
   CHECK(class_of(bfs_send(data, 1, MPI_INT, ranks + 5, 0, comm)) == MPI_ERR_RANK);
   CHECK(handled == 3);
