@@ -11,7 +11,7 @@ import xml.dom.minidom
 
 SOURCE = os.path.abspath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..")))
 sys.path.insert(0, os.path.join(SOURCE, "bench"))
-from suite import callgrind, cases, goals, main, peers, report, run, stats
+from suite import callgrind, cases, goals, main, peers, report, run, scale, stats
 
 MDTEST = """
 SUMMARY rate (in ops/sec): (of 1 iterations)
@@ -110,6 +110,7 @@ class Report(unittest.TestCase):
             report.write({"mode": "quick", "rounds": 2, "began": "now", "seconds": 1.0, "machine": {"cores": 2},
                           "limits": [{"what": "idle", "unit": "%", "value": 1, "text": "1 %"}], "rows": self.rows(),
                           "peer_rows": [], "peer_failures": [{"system": "other", "crowded": True, "text": "other: did not finish"}], "instructions": [],
+                          "scale": [],
                           "failures": ["seq: wrong data"], "left_out": ["no time"]}, folder)
             with open(f"{folder}/report.json") as file:
                 self.assertEqual(json.load(file)["rows"][0]["what"], "write")
@@ -160,6 +161,40 @@ class Goals(unittest.TestCase):
         self.assertEqual(found["create, mdtest, 1 server, 1 rank"], "reached")
         self.assertEqual(found["stat, mdtest, 1 server, 1 rank"], "not measured")
         self.assertEqual(found["more processes than cores, the least of all ratios"], "reached, and more")
+
+
+class Scale(unittest.TestCase):
+    def test_each_session_more(self):
+        output = "".join(f"0\tserver\t{name}, {count} sessions\t{unit}\t{value}\n" for name, unit, count, value in (
+            ("memory", "KiB", 1, 1000), ("memory", "KiB", 101, 1500), ("descriptors", "", 1, 40), ("descriptors", "", 101, 140)))
+        rows = scale.rows_of(output, servers=1, access="tcp", part="sessions")
+        more = {row["what"]: row["value"] for row in scale.per_session(rows, (1, 101))}
+        self.assertEqual(more, {"memory, each of 100 more sessions": 5, "descriptors, each of 100 more sessions": 1})
+        page = "\n".join(scale.page(rows))
+        self.assertIn("| server | memory, 101 sessions | KiB | 1,500 |", page)
+        self.assertIn("| 1 tcp |", page)
+        self.assertEqual(scale.page([]), [])
+
+    def test_medians_and_columns(self):
+        output = "1\tmessages\topen\t\t3\n2\tmessages\topen\t\t3\n3\tmessages\topen\t\t9\n"
+        rows = [row for ranks in (8, 2) for row in scale.rows_of(output, servers=4, ranks=ranks, part="shared file")]
+        self.assertEqual((rows[0]["value"], rows[0]["max"]), (3, 9))
+        page = "\n".join(scale.page(rows))
+        self.assertIn("| unit | 2 | 8 |", page)
+        self.assertIn("| messages | open |  | 3 | 3 |", page)
+
+    def test_what_fails_and_what_is_left_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            wrong = script(folder, "benchfs", 'echo "scale: read: wrong data"; exit 1\n')
+            programs = {"benchfs": wrong, "mpiexec": "true", "scale": "scale", "shared": "shared"}
+            arguments = (programs, {"tmpfs": folder, "disk": folder}, "smoke", lambda text: None)
+            rows = []
+            failures, word = scale.measure(*arguments, lambda: True, rows)
+            self.assertEqual((rows, word), ([], None))
+            self.assertEqual(len(failures), 4)
+            self.assertIn("operations, 1 servers: benchfs ended with status 1: scale: read: wrong data", failures[0])
+            failures, word = scale.measure(*arguments, lambda: False, rows)
+            self.assertIn("a shared file, 2 servers, 2 ranks", word)
 
 
 class Running(unittest.TestCase):

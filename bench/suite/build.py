@@ -7,7 +7,8 @@ import subprocess
 from .run import Failed, last_lines
 
 LOADS = {"data": ["data.c", "backend.c", "load.c"], "meta": ["meta.c", "load.c"],
-         "overlap": ["overlap.c", "backend.c", "load.c"]}
+         "overlap": ["overlap.c", "backend.c", "load.c"], "shared": ["shared.c", "load.c"]}
+ALONE = ("count", "scale")  # without MPI
 
 
 def step(log, command, directory, environment=None, seconds=1800):
@@ -74,8 +75,9 @@ def loads(source, build, into):
         programs[name] = os.path.join(into, name)
         step(log, [mpicc, *common, "-o", programs[name], *(os.path.join(folder, file) for file in files), *mpio, *link,
                    *_flags(["liburing"])], folder)
-    programs["count"] = os.path.join(into, "count")
-    step(log, [os.environ.get("BENCH_CC", "gcc"), *common, "-o", programs["count"], f"{folder}/count.c", *link], folder)
+    for name in ALONE:
+        programs[name] = os.path.join(into, name)
+        step(log, [os.environ.get("BENCH_CC", "gcc"), *common, "-o", programs[name], f"{folder}/{name}.c", *link], folder)
     return programs
 
 

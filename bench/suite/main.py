@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from . import build, callgrind, goals, limits, machine, peers, report, stats
+from . import build, callgrind, goals, limits, machine, peers, report, scale, stats
 from .cases import ACCESS, STORAGE, cases
 from .run import Failed, Place, idle_share, mpi, run, with_servers
 
@@ -152,15 +152,24 @@ class Session:
         # What comes later has its share of the time.
         whole = 60 * MINUTES[mode]
         for_callgrind = whole * (0.08 if mode == "full" else 0.3) if self.wanted("callgrind") else 0
-        self.loads(found["rows"], for_callgrind + (0.3 * whole if self.systems and self.wanted("ior") else 0))
+        # Minutes: with --full, or where it is asked for.
+        scales = self.wanted("scale") and (mode == "full" or self.chosen.only)
+        for_scale = 0.15 * whole if scales else 0
+        self.loads(found["rows"], for_callgrind + for_scale + (0.3 * whole if self.systems and self.wanted("ior") else 0))
         if self.systems and self.wanted("ior"):
             results, problems, left_out = peers.measure(self.systems, self.programs, self.roots, mode, self.chosen.rounds,
                                                         os.cpu_count() or 1, self.say,
-                                                        lambda: self.may_go_on(for_callgrind))
+                                                        lambda: self.may_go_on(for_callgrind + for_scale))
             self.left_out += left_out
             found["peer_rows"] += [row for result in results for row in report.rows_of(result)]
             self.failures += [problem["text"] for problem in problems if problem["system"] in goals.OWN]
             found["peer_failures"] += [problem for problem in problems if problem["system"] not in goals.OWN]
+        if scales:
+            failures, word = scale.measure(self.programs, self.roots, mode, self.say,
+                                           lambda: self.may_go_on(for_callgrind), found["scale"])
+            self.failures += failures
+            if word:
+                self.left_out.append(f"scale: {word}")
         if self.wanted("callgrind"):
             rows, word = callgrind.measure(self.programs, self.roots, mode, self.say, lambda: self.may_go_on(10))
             found["instructions"] += rows
@@ -173,7 +182,7 @@ class Session:
         begin, self.end = time.monotonic(), time.monotonic() + 60 * MINUTES[chosen.mode]
         began = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         facts = machine.facts(self.source, self.programs, self.roots)
-        found = {"limits": [], "rows": [], "peer_rows": [], "peer_failures": [], "instructions": []}
+        found = {"limits": [], "rows": [], "peer_rows": [], "peer_failures": [], "instructions": [], "scale": []}
         interrupted = False
         try:
             self.measure(found)
@@ -198,7 +207,7 @@ class Session:
 def main(arguments, source):
     chosen = options(arguments, source)
     if chosen.list:
-        print("\n".join(["limits", "idle"] + [case.name for case in cases(chosen.mode)] + ["ior", "callgrind"]))
+        print("\n".join(["limits", "idle"] + [case.name for case in cases(chosen.mode)] + ["ior", "scale", "callgrind"]))
         return 0
     def interrupt(_number, _frame):
         raise KeyboardInterrupt

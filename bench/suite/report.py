@@ -3,7 +3,7 @@
 import json
 import os
 
-from . import goals, plot, stats
+from . import goals, plot, scale, stats
 
 ORDER = ("write", "read", "create", "stat", "open-read-close", "readdir", "remove")
 
@@ -81,6 +81,7 @@ def page(report):
     if report["peer_failures"]:
         parts += ["What another file system did not do:\n",
                   "\n".join(f"- {failure['text']}" for failure in report["peer_failures"]) + "\n"]
+    parts += scale.page(report["scale"])
     if report["instructions"]:
         parts += ["## Instructions per operation\n", "By callgrind, start-up cancelled out; access \"local\": client and "
                   "server share the files.\n",

@@ -11,6 +11,7 @@ namespace benchfs {
 namespace {
 
 constexpr std::int64_t kSilentMs = 3'000;
+constexpr std::int64_t kLookEveryMs = 100;  // not for each of a thousand requests a second
 constexpr std::size_t kNamesMax = 32;
 
 }  // namespace
@@ -20,6 +21,8 @@ Gathering::Gathering(ServerRecord self, std::uint32_t expected)
 
 void Gathering::forget_silent() {
   const std::int64_t now = now_ms();
+  if (now - looked_ms_ < kLookEveryMs) return;
+  looked_ms_ = now;
   std::erase_if(guests_,
                 [&](const auto& guest) { return now - guest.second.heard_ms > kSilentMs; });
 }
@@ -64,13 +67,22 @@ std::vector<ServerRecord> Gathering::present() {
 }
 
 std::string Gathering::roll_call() {
-  const std::vector<ServerRecord> here = present();
-  std::string names;
-  for (std::size_t i = 0; i < here.size() && i < kNamesMax; ++i) {
-    names += (i > 0 ? ", " : "") + here[i].id;
-  }
-  if (here.size() > kNamesMax) names += fmt::format(" and {} more", here.size() - kNamesMax);
-  return fmt::format("{} of {} expected servers are here ({})", here.size(), expected_, names);
+  forget_silent();
+  std::string text;
+  std::size_t named = 0;
+  const auto name = [&](const std::string& id) {
+    if (named < kNamesMax) text += (named++ > 0 ? ", " : "") + id;
+  };
+  // As present() has it, but without its copies: every guest that asks gets this text.
+  const auto behind_self = guests_.upper_bound(self_.id);
+  for (auto guest = guests_.begin(); guest != behind_self && named < kNamesMax; ++guest)
+    name(guest->first);
+  name(self_.id);
+  for (auto guest = behind_self; guest != guests_.end() && named < kNamesMax; ++guest)
+    name(guest->first);
+  const std::size_t here = guests_.size() + 1;
+  if (here > named) text += fmt::format(" and {} more", here - named);
+  return fmt::format("{} of {} expected servers are here ({})", here, expected_, text);
 }
 
 void Gathering::finish(const ClusterInfo& cluster, std::string text) {

@@ -43,6 +43,7 @@ class Gathering {
   ServerRecord self_;
   std::uint32_t expected_;
   std::map<std::string, Guest> guests_;  // by id
+  std::int64_t looked_ms_ = 0;           ///< for guests that have fallen silent
   std::unordered_set<std::uint64_t> untold_;
   std::unordered_set<std::uint64_t> members_;
   std::string cluster_text_;

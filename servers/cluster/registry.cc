@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -21,6 +22,11 @@ namespace benchfs {
 namespace {
 
 constexpr std::int64_t kLookAgainMs = 2'000;
+
+/// Of a record file of that name.
+std::string_view id_of(const std::string& name) {
+  return std::string_view(name).substr(0, name.size() - registry_names::kRecordSuffix.size());
+}
 
 }  // namespace
 
@@ -82,60 +88,55 @@ Task<Explained<void>> Registry::claim_name() {
   co_return Explained<void>{};
 }
 
-std::expected<void, std::string> Registry::refresh() {
-  const auto names = list_records(directory_);
-  if (!names) return std::unexpected("registry " + names.error().text);
-  std::map<std::string, Seen> now;
-  for (const std::string& name : *names) {
-    const std::string file = path(name);
-    struct stat st {};
-    if (lstat(file.c_str(), &st) != 0) continue;
-    const std::int64_t changed_ns = st.st_ctim.tv_sec * 1'000'000'000ll + st.st_ctim.tv_nsec;
-    Seen seen;
-    const auto before = seen_.find(name);
-    if (before != seen_.end()) seen = before->second;
-    if (seen.inode != st.st_ino || seen.changed_ns != changed_ns) {
-      const bool warned = seen.warned;
-      seen = Seen{};
-      seen.inode = st.st_ino;
-      seen.changed_ns = changed_ns;
-      const auto text = read_bounded_file(file, kRecordTextMax);
-      auto record = text ? decode_record(*text, file) : std::unexpected(text.error().text);
-      if (record && record->id + std::string(registry_names::kRecordSuffix) != name)
-        record =
-            std::unexpected(fmt::format("{}: is the record of server \"{}\"", file, record->id));
-      if (record) {
-        seen.record = std::move(*record);
-      } else {
-        if (!warned) log_warn("registry: ignoring what is not a server record: {}", record.error());
-        seen.warned = true;
-      }
-    }
-    now.emplace(name, std::move(seen));
+Registry::Seen& Registry::look_at(const std::string& name) {
+  const std::string file = path(name);
+  Seen& seen = seen_[name];
+  struct stat st {};
+  if (lstat(file.c_str(), &st) != 0) return seen = Seen{};
+  const std::int64_t changed_ns = st.st_ctim.tv_sec * 1'000'000'000ll + st.st_ctim.tv_nsec;
+  if (seen.inode == st.st_ino && seen.changed_ns == changed_ns) return seen;
+  const bool warned = seen.warned;
+  seen = Seen{};
+  seen.inode = st.st_ino;
+  seen.changed_ns = changed_ns;
+  const auto text = read_bounded_file(file, kRecordTextMax);
+  auto record = text ? decode_record(*text, file) : std::unexpected(text.error().text);
+  if (record && record->id != id_of(name))
+    record = std::unexpected(fmt::format("{}: is the record of server \"{}\"", file, record->id));
+  if (record) {
+    seen.record = std::move(*record);
+  } else {
+    if (!warned) log_warn("registry: ignoring what is not a server record: {}", record.error());
+    seen.warned = true;
   }
-  seen_ = std::move(now);
-  return {};
+  return seen;
 }
 
+std::expected<std::vector<std::string>, std::string> Registry::names() {
+  auto names = list_records(directory_);
+  if (!names) return std::unexpected("registry " + names.error().text);
+  std::erase_if(seen_, [&](const auto& entry) {
+    return !std::binary_search(names->begin(), names->end(), entry.first);
+  });
+  return std::move(*names);
+}
+
+/// Looks at no more records than it needs: if each of a thousand servers read those of all, the
+/// shared file system would see a million reads.
 Task<Explained<std::optional<Meeting::Where>>> Registry::coordinator() {
-  const auto refreshed = refresh();
-  if (!refreshed) co_return explain(Errc::io, refreshed.error());
-  const auto own = seen_.find(own_name_);
-  const bool intact =
-      own != seen_.end() && own->second.record && own->second.record->instance == self_.instance;
+  auto before = names();
+  if (!before) co_return explain(Errc::io, before.error());
+  const Seen& own = look_at(own_name_);
+  const bool intact = own.record && own.record->instance == self_.instance;
   if (!intact) {  // swept away, or taken by a server of the same id at the same moment
     Explained<void> claimed = co_await claim_name();
     if (!claimed) co_return std::unexpected(claimed.error());
   }
-  std::vector<std::string> before;  // the names that go first, sorted as the ids are
-  for (const auto& [name, seen] : seen_) {
-    if (seen.record && seen.record->id < self_.id) before.push_back(name);
-  }
-  std::sort(before.begin(), before.end(), [&](const auto& a, const auto& b) {
-    return seen_[a].record->id < seen_[b].record->id;
-  });
-  for (const std::string& name : before) {
-    Seen& seen = seen_[name];
+  std::erase_if(*before, [&](const std::string& name) { return !(id_of(name) < self_.id); });
+  std::ranges::sort(*before, {}, id_of);
+  for (const std::string& name : *before) {
+    Seen& seen = look_at(name);
+    if (!seen.record) continue;
     const bool recent = seen.looked_at_ms != 0 && now_ms() - seen.looked_at_ms < kLookAgainMs;
     if (!recent) {
       const Sighting sighting = co_await look_for(loop_, *seen.record, probe_ms_);
@@ -200,20 +201,22 @@ Task<Explained<void>> Registry::publish(const ClusterInfo& cluster, const std::s
 
 /// Removes records of servers that are gone, and temporary files of writers that are.
 Task<void> Registry::sweep(const ClusterInfo* cluster) {
-  if (!refresh()) co_return;
-  std::vector<std::string> names;
+  const auto all = names();
+  if (!all) co_return;
+  std::vector<std::string> found;
   std::vector<ServerRecord> strangers;
-  for (const auto& [name, seen] : seen_) {
+  for (const std::string& name : *all) {
+    const Seen& seen = look_at(name);
     if (!seen.record || cluster->find_instance(seen.record->instance) != nullptr) continue;
-    names.push_back(name);
+    found.push_back(name);
     strangers.push_back(*seen.record);
   }
   const std::vector<Sighting> sightings = co_await look_for_all(loop_, strangers, probe_ms_);
-  for (std::size_t i = 0; i < names.size(); ++i) {
+  for (std::size_t i = 0; i < found.size(); ++i) {
     if (sightings[i].liveness != Liveness::gone) continue;
     log_info("registry {}: removing the record of an earlier {}", directory_,
              describe(strangers[i]));
-    unlink(path(names[i]).c_str());
+    unlink(path(found[i]).c_str());
   }
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(directory_.c_str()), &closedir);
   if (!dir) co_return;

@@ -34,8 +34,10 @@ class Registry final : public Meeting {
     bool warned = false;
   };
   Task<Explained<void>> claim_name();
-  /// Reads the record files that have changed; garbage is logged once and left out.
-  std::expected<void, std::string> refresh();
+  /// What a record file holds; read again only if it has changed. Garbage is logged once.
+  Seen& look_at(const std::string& name);
+  /// Of all record files, sorted.
+  std::expected<std::vector<std::string>, std::string> names();
   Task<void> sweep(const ClusterInfo* cluster);
   std::string path(std::string_view name) const;
 

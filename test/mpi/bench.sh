@@ -44,6 +44,13 @@ else
 fi
 measure --only 'overlap*' && grep -q 'iread_at_all hidden' "$work/report/report.md"
 result $? "the report has nonblocking overlap"
+measure --only scale
+status=$?
+for words in '| messages | stat |  | 1 | 1 |' '| time | start, until all are ready |' '| messages | open |' \
+    '| server | memory, each of 2 more sessions |' '| sessions | after the first write |'; do
+    grep -qF "$words" "$work/report/report.md" || { status=1 && echo "no $words" >>"$work/output"; }
+done
+result $status "the report has the cost of servers, sessions and ranks"
 
 # What is read of the file of the POSIX target has a wrong byte, beside which the benchmark goes on.
 cat >"$work/wrong.c" <<'END'

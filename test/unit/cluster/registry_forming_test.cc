@@ -1,7 +1,10 @@
 // Forming a cluster through a registry directory, with real files, sockets and several servers at
 // once.
+#include <limits.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include <cstring>
 #include <set>
 
 #include "cluster_fixture.hpp"
@@ -38,6 +41,38 @@ TEST_SUITE("registry forming") {
       stop_all();
       CHECK(std::filesystem::is_empty(registry));  // a clean exit leaves nothing
     }
+  }
+
+  TEST_CASE_FIXTURE(ClusterFixture, "a record is not read by the servers that come before it") {
+    REQUIRE(std::filesystem::create_directory(registry));
+    REQUIRE(chmod(registry.c_str(), 0700) == 0);
+    const Fd watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    REQUIRE(watch);
+    REQUIRE(inotify_add_watch(watch.get(), registry.c_str(), IN_OPEN) >= 0);
+    for (std::uint32_t i = 0; i < 12; ++i) {
+      add("s" + std::to_string(10 + i), registry_options(12));
+    }
+    start_all();
+    const std::string last = "s21" + std::string(registry_names::kRecordSuffix);
+    std::size_t reads_of_last = 0;
+    std::size_t reads = 0;
+    alignas(inotify_event) std::array<char, 64 * (sizeof(inotify_event) + NAME_MAX + 1)> events;
+    ssize_t got = 0;
+    while ((got = read(watch.get(), events.data(), events.size())) > 0) {
+      for (ssize_t at = 0; at < got;) {
+        inotify_event event;
+        std::memcpy(&event, events.data() + at, sizeof(event));
+        const std::string name = event.len > 0 ? events.data() + at + sizeof(event) : "";
+        at += static_cast<ssize_t>(sizeof(event) + event.len);
+        if (!name.ends_with(registry_names::kRecordSuffix)) continue;
+        ++reads;
+        reads_of_last += name == last;
+      }
+    }
+    CHECK(reads >= 12);
+    CHECK(reads_of_last >= 1);
+    CHECK(reads_of_last <= 3);  // by its own server, and by the one that publishes
+    stop_all();
   }
 
   TEST_CASE_FIXTURE(ClusterFixture, "servers that start late are waited for") {
