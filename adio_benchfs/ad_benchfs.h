@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "ad_benchfs_wait.h"
 #include "benchfs.h"
 
 /* The type of an element count in the ADIO interface. */
@@ -35,7 +36,7 @@ struct bfs_file {
   int cb_nodes_hint;            /* as asked for before the open; 0: not */
   int hosts_asked;              /* cb_config_list was set before the open */
   struct bfs_placement* placement;
-  MPI_Comm comm;                /* of the collective operations, a duplicate of fd->comm */
+  MPI_Comm two_phase;           /* a duplicate of fd->comm for ROMIO's, once it was needed */
   int ds_read, ds_write;        /* data sieving as the hints say */
   _Atomic int collective_writes; /* under way */
   unsigned collectives;         /* number of those begun, the same on all ranks */
@@ -73,18 +74,6 @@ void bfs_remote_text(char text[BFS_TEXT_BYTES], const char* operation, const cha
  * The process's one session, opened at the first call and closed by MPI_Finalize. On failure NULL,
  * *code is set and benchfs_error() has the text. */
 benchfs_t* bfs_session(int* code);
-
-/* ---- threads -----------------------------------------------------------------------------------
- * ROMIO runs one thread at a time. In libbenchfs_mpio others may run while a collective call waits; in
- * MPICH itself the section is MPICH's. */
-#ifdef BENCHFS_MPIO
-#include "section.h"
-#define BFS_SECTION_LEAVE() mpio_section_leave()
-#define BFS_SECTION_RETURN(depth) mpio_section_return(depth)
-#else
-#define BFS_SECTION_LEAVE() 0
-#define BFS_SECTION_RETURN(depth) ((void)(depth))
-#endif
 
 /* ---- agreement (ad_benchfs_agree.c) ------------------------------------------------------------
  * All ranks learn the largest code and the first rank that has it. */
@@ -179,13 +168,10 @@ uint64_t bfs_transfer(ADIO_File fd, struct bfs_access* access, enum bfs_directio
 int bfs_collective_error(ADIO_File fd, const char* operation, int code, struct bfs_verdict verdict);
 
 /* ---- collective operations (ad_benchfs_coll*.c) -------------------------------------------------
- * Chooses the aggregators of an open file; collective. */
-void bfs_placement_make(ADIO_File fd, benchfs_t* fs);
+ * The choice of aggregators of an open file, on rank 0: *n numbers. All ranks take it, and its memory. */
+int* bfs_placement_choose(ADIO_File fd, benchfs_t* fs, int* n);
+void bfs_placement_take(ADIO_File fd, benchfs_t* fs, int* choice, int n);
 void bfs_placement_free(struct bfs_file* own);
-
-/* ---- nonblocking operations (ad_benchfs_nb.c) --------------------------------------------------
- * Moves all of this process on, without blocking. Returns whether anything happened. */
-int bfs_requests_progress(void);
 
 /* ---- atomic mode (ad_benchfs_atomic.c) ---------------------------------------------------------
  * The lock of one access, from its first byte of the file to its last. */

@@ -2,7 +2,14 @@
 
 if BUILD_AD_BENCHFS
 
-noinst_HEADERS += adio/ad_benchfs/ad_benchfs.h adio/ad_benchfs/ad_benchfs_coll.h
+## For adio.h, in which all of ROMIO finds how it waits.
+AM_CPPFLAGS += -I$(top_srcdir)/adio/ad_benchfs
+
+noinst_HEADERS += \
+    adio/ad_benchfs/ad_benchfs.h \
+    adio/ad_benchfs/ad_benchfs_coll.h \
+    adio/ad_benchfs/ad_benchfs_polite.h \
+    adio/ad_benchfs/ad_benchfs_wait.h
 
 romio_other_sources += \
     adio/ad_benchfs/ad_benchfs.c \
@@ -23,6 +30,7 @@ romio_other_sources += \
     adio/ad_benchfs/ad_benchfs_session.c \
     adio/ad_benchfs/ad_benchfs_shared.c \
     adio/ad_benchfs/ad_benchfs_sieve.c \
-    adio/ad_benchfs/ad_benchfs_view.c
+    adio/ad_benchfs/ad_benchfs_view.c \
+    adio/ad_benchfs/ad_benchfs_wait.c
 
 endif BUILD_AD_BENCHFS

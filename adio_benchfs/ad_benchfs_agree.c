@@ -7,8 +7,8 @@
  */
 #include "ad_benchfs.h"
 
-/* Tags of nonblocking agreements on the driver's own communicator: on fd->comm they would meet those of
- * ROMIO's two-phase, which grow with its rounds. Lower ones are those of the collective engine. */
+/* Tags of nonblocking agreements. Lower ones are those of the collective engine; ROMIO's two-phase, whose
+ * tags grow with its rounds, is given a communicator of its own. */
 #define AGREEMENT_TAG_FIRST 16384
 #define AGREEMENT_TAGS 16384
 
@@ -30,7 +30,7 @@ static int child(const struct bfs_agreement* agreement, int which) {
 }
 
 void bfs_agreement_begin(struct bfs_agreement* agreement, ADIO_File fd) {
-  agreement->comm = bfs_file(fd)->comm;
+  agreement->comm = fd->comm;
   agreement->tag = AGREEMENT_TAG_FIRST + (int)(bfs_file(fd)->agreements++ % AGREEMENT_TAGS);
   MPI_Comm_rank(fd->comm, &agreement->rank);
   MPI_Comm_size(fd->comm, &agreement->size);

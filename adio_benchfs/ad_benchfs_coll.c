@@ -6,20 +6,17 @@
  * no way to go on after a failure; so it never learns of one: the contiguous operations it is made of
  * record it, and at the end all ranks agree on what was recorded.
  */
-#include <sched.h>
-#include <time.h>
-
 #include "ad_benchfs_coll.h"
-
-/* With nothing moving for this many turns, let the servers and other ranks have the core. */
-#define IDLE_BEFORE_YIELD 16
-#define IDLE_BEFORE_SLEEP 8192
 
 static void generic(struct bfs_coll* c, const void* buf, bfs_count_t count, MPI_Datatype datatype,
                     int file_ptr_type, ADIO_Offset offset, ADIO_Status* status) {
   struct bfs_file* own = bfs_file(c->fd);
+  const MPI_Comm comm = c->comm;
   int error_code;
 
+  /* Its messages must not meet those of the engine, of which nonblocking calls may be under way. */
+  if (own->two_phase == MPI_COMM_NULL) MPI_Comm_dup(comm, &own->two_phase);
+  c->fd->comm = own->two_phase;
   own->recording = 1;
   own->recorded = 0;
   if (c->direction == BFS_WRITE) {
@@ -31,25 +28,24 @@ static void generic(struct bfs_coll* c, const void* buf, bfs_count_t count, MPI_
                               &error_code);
   }
   own->recording = 0;
+  c->fd->comm = comm;
   if (own->recorded != 0) bfs_coll_fail(c, own->recorded);
   c->moved = c->total;
   c->phase = BFS_FLUSH;
 }
 
 static void drive(struct bfs_coll* c) {
-  const struct timespec nap = {0, 50000};
   const int depth = BFS_SECTION_LEAVE();
-  unsigned idle = 0;
+  struct bfs_idle idle = {0, 0};
 
   while (c->phase != BFS_DONE && c->phase != BFS_GENERIC_WANTED) {
     int moved = bfs_coll_step(c);
 
     moved |= bfs_requests_progress();
-    idle = moved ? 0 : idle + 1;
-    if (idle >= IDLE_BEFORE_SLEEP)
-      nanosleep(&nap, NULL);
-    else if (idle >= IDLE_BEFORE_YIELD)
-      sched_yield();
+    if (moved)
+      idle = (struct bfs_idle){0, 0};
+    else
+      bfs_idle(&idle);
   }
   BFS_SECTION_RETURN(depth);
 }

@@ -275,7 +275,7 @@ void bfs_coll_begin(struct bfs_coll* c, ADIO_File fd, const void* buf, bfs_count
   c->direction = direction;
   if (direction == BFS_WRITE) own->collective_writes++;
   c->nonblocking = nonblocking;
-  c->comm = own->comm;
+  c->comm = fd->comm;
   c->placement = own->placement;
   c->buffer_bytes = fd->hints->cb_buffer_size;
   c->file.blocks = c->file.contiguous;

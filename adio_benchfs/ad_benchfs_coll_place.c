@@ -6,7 +6,8 @@
  * servers a rank has several. If the program set cb_nodes, there are that many, and of a program
  * that set cb_config_list ROMIO has made a list of ranks. The servers are dealt out over them,
  * again to ranks on their hosts first; if they are more than the servers, several aggregators take
- * a server's chunks in turn. Rank 0 chooses, as it alone has everybody's host name, and broadcasts.
+ * a server's chunks in turn. Rank 0 chooses, as it alone has everybody's host name, and tells the
+ * others at the open.
  */
 #include "ad_benchfs_coll.h"
 #include "adio_cb_config_list.h"
@@ -149,50 +150,40 @@ static void find_candidates(ADIO_File fd, struct choice* choice) {
   choice->n_wanted = MPL_MIN(choice->n_wanted, choice->n_candidates);
 }
 
-void bfs_placement_make(ADIO_File fd, benchfs_t* fs) {
-  struct bfs_file* own = bfs_file(fd);
-  const int servers = benchfs_server_count(fs);
-  struct bfs_placement* placement = ADIOI_Calloc(1, sizeof(*placement));
+int* bfs_placement_choose(ADIO_File fd, benchfs_t* fs, int* n) {
   struct choice choice = {0};
-  int room = 0; /* for aggregators; known to rank 0 alone */
-  int n_blob;
+  ADIO_cb_name_array names;
+  size_t ranks;
   int* blob;
-  int rank;
 
-  MPI_Comm_rank(fd->comm, &rank);
-  if (rank == 0) {
-    size_t n;
+  MPI_Comm_size(fd->comm, &choice.n_ranks);
+  ranks = (size_t)choice.n_ranks;
+  choice.n_servers = benchfs_server_count(fs);
+  choice.hosts = ADIOI_Calloc(5 * ranks, sizeof(int));
+  choice.used = choice.hosts + ranks;
+  choice.candidates = choice.used + ranks;
+  choice.server_of = choice.candidates + ranks;
+  choice.ranks = choice.server_of + ranks;
+  find_candidates(fd, &choice);
+  *n = 1 + choice.n_wanted + 2 * choice.n_servers;
+  blob = ADIOI_Calloc((size_t)*n, sizeof(int));
+  /* ROMIO gathered the names at this open and keeps them with the communicator. */
+  ADIOI_cb_gather_name_array(fd->comm, fd->comm, &names);
+  choose_all(fs, &choice, names->names, blob, choice.n_wanted);
+  ADIOI_Free(choice.hosts);
+  return blob;
+}
 
-    MPI_Comm_size(fd->comm, &choice.n_ranks);
-    n = (size_t)choice.n_ranks;
-    choice.n_servers = servers;
-    choice.hosts = ADIOI_Calloc(5 * n, sizeof(int));
-    choice.used = choice.hosts + n;
-    choice.candidates = choice.used + n;
-    choice.server_of = choice.candidates + n;
-    choice.ranks = choice.server_of + n;
-    find_candidates(fd, &choice);
-    room = choice.n_wanted;
-  }
-  MPI_Bcast(&room, 1, MPI_INT, 0, fd->comm);
-  n_blob = 1 + room + 2 * servers;
-  blob = ADIOI_Calloc((size_t)n_blob, sizeof(int));
-  if (rank == 0) {
-    ADIO_cb_name_array names;
+void bfs_placement_take(ADIO_File fd, benchfs_t* fs, int* choice, int n) {
+  struct bfs_placement* placement = ADIOI_Calloc(1, sizeof(*placement));
 
-    /* ROMIO gathered the names at this open and keeps them with the communicator. */
-    ADIOI_cb_gather_name_array(fd->comm, fd->comm, &names);
-    choose_all(fs, &choice, names->names, blob, room);
-    ADIOI_Free(choice.hosts);
-  }
-  MPI_Bcast(blob, n_blob, MPI_INT, 0, fd->comm);
-  placement->n_servers = servers;
-  placement->n_aggregators = blob[0];
-  placement->ranks = blob + 1;
-  placement->first = blob + 1 + room;
-  placement->count = placement->first + servers;
-  placement->blob = blob;
-  own->placement = placement;
+  placement->n_servers = benchfs_server_count(fs);
+  placement->n_aggregators = choice[0];
+  placement->ranks = choice + 1;
+  placement->first = choice + n - 2 * placement->n_servers;
+  placement->count = placement->first + placement->n_servers;
+  placement->blob = choice;
+  bfs_file(fd)->placement = placement;
 }
 
 void bfs_placement_free(struct bfs_file* own) {

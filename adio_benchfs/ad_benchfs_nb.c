@@ -8,9 +8,6 @@
  * orders, and drives MPI, because MPICH does not while it is in here. poll_fn never blocks.
  * Failures come out of query_fn.
  */
-#include <sched.h>
-#include <time.h>
-
 #include "ad_benchfs_coll.h"
 #include "mpiu_greq.h"
 
@@ -38,10 +35,6 @@ static pthread_mutex_t active_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct operation* active;
 static MPIX_Grequest_class request_class;
 static int request_class_made;
-
-/* With nothing moving for this many calls, let the servers and other ranks have the core. */
-#define IDLE_BEFORE_YIELD 32
-#define IDLE_BEFORE_SLEEP 1024
 
 static void fail(struct operation* op, int code, const char* text) {
   if (op->code == 0) {
@@ -151,29 +144,29 @@ int bfs_requests_progress(void) {
   return moved;
 }
 
-static void drive(unsigned* idle) {
+/* Returns whether anything happened. */
+static int drive(struct bfs_idle* idle) {
   int flag;
 
   if (bfs_requests_progress()) {
-    *idle = 0;
-    return;
+    *idle = (struct bfs_idle){0, 0};
+    return 1;
   }
   MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &flag, MPI_STATUS_IGNORE);
-  if (++*idle >= IDLE_BEFORE_YIELD) sched_yield();
+  return 0;
 }
 
 static int poll_fn(void* extra_state, MPI_Status* status) {
-  static __thread unsigned idle;
+  static __thread struct bfs_idle idle;
 
   (void)extra_state;
   (void)status;
-  drive(&idle);
+  if (!drive(&idle)) bfs_idle_awake(&idle);
   return MPI_SUCCESS;
 }
 
 static int wait_fn(int count, void** states, double timeout, MPI_Status* status) {
-  const struct timespec nap = {0, 50000};
-  unsigned idle = 0;
+  struct bfs_idle idle = {0, 0};
 
   (void)timeout;
   (void)status;
@@ -181,8 +174,7 @@ static int wait_fn(int count, void** states, double timeout, MPI_Status* status)
     const struct operation* op = states[i];
 
     while (!op->done) {
-      drive(&idle);
-      if (idle >= IDLE_BEFORE_SLEEP) nanosleep(&nap, NULL);
+      if (!drive(&idle)) bfs_idle(&idle);
     }
   }
   return MPI_SUCCESS;

@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* What rank 0 tells the others. */
+/* What rank 0 tells the others. A choice of aggregators that is larger, with hundreds of servers,
+ * follows by itself. */
+#define CHOICE_INLINE 224
 struct announcement {
   int code;
   int handle_bytes;
@@ -19,6 +21,8 @@ struct announcement {
   int ds_write;         /* all ranks must know of one that sieves */
   char text[BFS_TEXT_BYTES];
   char handle[BENCHFS_HANDLE_BYTES];
+  int choice_numbers;
+  int choice[CHOICE_INLINE];
 };
 
 struct bfs_file* bfs_file_make(ADIO_File fd) {
@@ -30,6 +34,7 @@ struct bfs_file* bfs_file_make(ADIO_File fd) {
     own->striping_factor_hint = -1;
     own->ds_read = ADIOI_HINT_AUTO;
     own->ds_write = ADIOI_HINT_AUTO;
+    own->two_phase = MPI_COMM_NULL;
     fd->fs_ptr = own;
   }
   return own;
@@ -106,9 +111,9 @@ static int import_here(ADIO_File fd, int access_mode, const struct announcement*
   return code;
 }
 
-static void opened(ADIO_File fd, uint64_t file_bytes) {
+static void opened(ADIO_File fd, uint64_t file_bytes, int* choice, int choice_numbers) {
   struct bfs_file* own = bfs_file(fd);
-  int code, ranks;
+  int code;
 
   fd->is_open = 1;
   fd->dirty_write = 0;
@@ -118,12 +123,7 @@ static void opened(ADIO_File fd, uint64_t file_bytes) {
   if (own->ds_write == ADIOI_HINT_ENABLE && !(fd->access_mode & ADIO_RDWR))
     own->ds_write = ADIOI_HINT_DISABLE;
   if (fd->access_mode & ADIO_APPEND) fd->fp_ind = (ADIO_Offset)file_bytes;
-  MPI_Comm_size(fd->comm, &ranks);
-  if (ranks > 1)
-    MPI_Comm_dup(fd->comm, &own->comm);
-  else
-    own->comm = fd->comm;
-  bfs_placement_make(fd, bfs_session(&code));
+  bfs_placement_take(fd, bfs_session(&code), choice, choice_numbers);
   bfs_hints_report(fd, bfs_session(&code));
 }
 
@@ -134,37 +134,58 @@ static void close_here(ADIO_File fd) {
   file_free(fd);
 }
 
-/* For opens that are not collective; ROMIO makes them only when it defers an open, which this
- * driver does not let it. */
+/* Only made when ROMIO defers an open, which this driver does not let it; collective, as the driver
+ * needs to know which rank does what. */
 void ADIOI_BENCHFS_Open(ADIO_File fd, int* error_code) {
-  struct benchfs_stat stat = {0};
-  int code = open_here(fd, fd->access_mode);
+  int rank;
 
-  if (code == 0 && (fd->access_mode & ADIO_APPEND))
-    code = -benchfs_fstat(bfs_file(fd)->file, &stat);
+  MPI_Comm_rank(fd->comm, &rank);
+  ADIOI_BENCHFS_OpenColl(fd, rank, fd->access_mode, error_code);
+}
+
+/* On rank 0: opens the file, and says what the others need to know. Returns the choice of
+ * aggregators, or NULL after a failure. */
+static int* announce(ADIO_File fd, int access_mode, struct announcement* message) {
+  int* choice = NULL;
+  int code = open_here(fd, access_mode);
+
+  if (code == 0) code = export_here(fd, access_mode, message);
+  message->code = code;
+  message->pointer_key = bfs_pointer_key();
   if (code != 0) {
-    *error_code = BFS_ERROR(code, benchfs_error());
-    close_here(fd);
-    return;
+    snprintf(message->text, sizeof(message->text), "%s", bfs_local_text(code));
+    return NULL;
   }
-  opened(fd, stat.size);
-  *error_code = MPI_SUCCESS;
+  message->ds_write = bfs_file(fd)->ds_write;
+  choice = bfs_placement_choose(fd, bfs_session(&code), &message->choice_numbers);
+  if (message->choice_numbers <= CHOICE_INLINE)
+    memcpy(message->choice, choice, (size_t)message->choice_numbers * sizeof(int));
+  return choice;
+}
+
+/* The choice on all ranks; on rank 0 it is `mine`. */
+static int* choice_of(ADIO_File fd, const struct announcement* message, int* mine) {
+  const int n = message->choice_numbers;
+  int* choice = mine != NULL ? mine : ADIOI_Malloc((size_t)n * sizeof(int));
+
+  if (n > CHOICE_INLINE)
+    MPI_Bcast(choice, n, MPI_INT, 0, fd->comm);
+  else if (mine == NULL)
+    memcpy(choice, message->choice, (size_t)n * sizeof(int));
+  return choice;
 }
 
 void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_code) {
   struct announcement message;
   struct bfs_verdict verdict;
+  int* choice = NULL;
   int code = 0;
 
   fd->access_mode = access_mode;
   memset(&message, 0, sizeof(message));
   if (rank == 0) {
-    code = open_here(fd, access_mode);
-    if (code == 0) code = export_here(fd, access_mode, &message);
-    message.code = code;
-    message.pointer_key = bfs_pointer_key();
-    if (code == 0) message.ds_write = bfs_file(fd)->ds_write;
-    if (code != 0) snprintf(message.text, sizeof(message.text), "%s", bfs_local_text(code));
+    choice = announce(fd, access_mode, &message);
+    code = message.code;
   }
   MPI_Bcast(&message, (int)sizeof(message), MPI_BYTE, 0, fd->comm);
   if (message.code != 0) {
@@ -172,23 +193,27 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
     close_here(fd);
     return;
   }
+  choice = choice_of(fd, &message, choice);
 
   if (rank != 0) code = import_here(fd, access_mode, &message);
   verdict = bfs_agree(fd->comm, code);
   if (verdict.code != 0) {
     *error_code = bfs_collective_error(fd, "open", code, verdict);
+    ADIOI_Free(choice);
     close_here(fd);
     return;
   }
   bfs_file(fd)->pointer_key = message.pointer_key;
   bfs_file(fd)->ds_write = message.ds_write;
-  opened(fd, message.file_bytes);
+  opened(fd, message.file_bytes, choice, message.choice_numbers);
   *error_code = MPI_SUCCESS;
 }
 
-/* Collective: no rank returns before all have closed. A program may delete the file right after, on
- * one rank, and so does ROMIO for MPI_MODE_DELETE_ON_CLOSE. All paths that lead here are taken by
- * all ranks of fd->comm, as open either succeeds on all of them or on none. */
+/* Collective. All ranks have come to the close, as ROMIO has a barrier in front: so rank 0 held the
+ * file, and the shared pointer was known, as long as any of them used it. No rank returns before
+ * all have closed. A program may delete the file right after, on one rank, and so does ROMIO for
+ * MPI_MODE_DELETE_ON_CLOSE. All paths that lead here are taken by all ranks of fd->comm, as open
+ * either succeeds on all of them or on none. */
 void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
   struct bfs_file* own = bfs_file(fd);
   struct bfs_verdict verdict;
@@ -198,7 +223,7 @@ void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
   fd->is_open = 0;
   if (own != NULL && own->file != NULL) {
     bfs_pointer_forget(fd);
-    if (own->comm != fd->comm) MPI_Comm_free(&own->comm);
+    if (own->two_phase != MPI_COMM_NULL) MPI_Comm_free(&own->two_phase);
     bfs_placement_free(own);
     code = -benchfs_close(own->file);
     verdict = bfs_agree(fd->comm, code);

@@ -129,7 +129,7 @@ static double pass(struct target* target, const char* path, int writes, uint64_t
   const uint64_t bytes = blocks * transfer * (how & OF_ONE_RANK ? 1 : (uint64_t)ranks);
   struct file* file;
 
-  MPI_Barrier(MPI_COMM_WORLD);
+  meet();
   const double begin = seconds_now();
   file = file_open(target, path, how | (writes ? FOR_WRITING : 0), bytes);
   if (shape == VIEW)
@@ -163,7 +163,7 @@ static void measure(struct target* target, int round) {
   if (shape == VIEW) view_data(1, count, round, target->label);
   seconds = pass(target, own, 1, &count, round, rank);
   figure(round, target->label, "write", sum_of(count), seconds);
-  MPI_Allgather(&count, 1, MPI_UINT64_T, counts, 1, MPI_UINT64_T, MPI_COMM_WORLD);
+  share(count, counts);
   if (shape == VIEW) memset(whole, 0x55, count * transfer);
   count = counts[owner];
   seconds = pass(target, other, 0, &count, round, owner);
@@ -176,7 +176,7 @@ static void measure(struct target* target, int round) {
     file_close(file);
   }
   for (int i = 0; i < depth; ++i) fill(buffers[i], transfer, 0, 0);
-  MPI_Barrier(MPI_COMM_WORLD);
+  meet();
   if (rank == 0 || how & OF_ONE_RANK) file_remove(target, own);
 }
 

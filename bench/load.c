@@ -2,13 +2,16 @@
  * load.c - what the loads have in common but the files themselves: how they begin and end, what
  * they are told and say, and the data that they write and check.
  */
+#define _DEFAULT_SOURCE /* usleep */
 #include "load.h"
 
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 const char* program = "load";
 int rank, ranks;
@@ -114,14 +117,52 @@ double seconds_now(void) {
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
+/* ---- meeting ----
+ * MPI's own waits keep a core busy. With more processes than cores that would be measured as well,
+ * in the ranks that still work. */
+
+static void finish(MPI_Request* request) {
+  const double begin = seconds_now();
+  int done = 0;
+
+  for (MPI_Test(request, &done, MPI_STATUS_IGNORE); !done;
+       MPI_Test(request, &done, MPI_STATUS_IGNORE)) {
+    if (seconds_now() - begin < 1e-3)
+      sched_yield();
+    else
+      usleep(200);
+  }
+}
+
+void meet(void) {
+  MPI_Request request;
+
+  MPI_Ibarrier(MPI_COMM_WORLD, &request);
+  finish(&request);
+}
+
+static void reduce(void* value, MPI_Datatype type, MPI_Op op) {
+  MPI_Request request;
+
+  MPI_Iallreduce(MPI_IN_PLACE, value, 1, type, op, MPI_COMM_WORLD, &request);
+  finish(&request);
+}
+
 double longest(double seconds) {
-  MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+  reduce(&seconds, MPI_DOUBLE, MPI_MAX);
   return seconds;
 }
 
 uint64_t sum_of(uint64_t count) {
-  MPI_Allreduce(MPI_IN_PLACE, &count, 1, MPI_UINT64_T, MPI_SUM, MPI_COMM_WORLD);
+  reduce(&count, MPI_UINT64_T, MPI_SUM);
   return count;
+}
+
+void share(uint64_t count, uint64_t* counts) {
+  MPI_Request request;
+
+  MPI_Iallgather(&count, 1, MPI_UINT64_T, counts, 1, MPI_UINT64_T, MPI_COMM_WORLD, &request);
+  finish(&request);
 }
 
 /* ---- data ---- */

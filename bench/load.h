@@ -59,9 +59,12 @@ uint64_t number(const char* text, uint64_t most, const char* option);
 int take_targets(int argc, char** argv, int first, struct target* targets);
 void print_figure(int round, const char* label, const char* what, const char* unit, double value);
 double seconds_now(void);
-/* The longest of all ranks. */
+/* All ranks of MPI_COMM_WORLD, with waits that leave the cores to those that still work: a barrier;
+ * the longest; the sum; the counts of all, in the order of ranks. */
+void meet(void);
 double longest(double seconds);
 uint64_t sum_of(uint64_t count);
+void share(uint64_t count, uint64_t* counts);
 
 /* ---- data ---- */
 

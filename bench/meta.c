@@ -194,7 +194,7 @@ static void measure(const struct target* target, int round) {
   if (!shared || rank == 0) make_directory(target, own);
   for (int phase = CREATE; phase < PHASES; ++phase) {
     const int mine = phase == CREATE || phase == REMOVE;
-    MPI_Barrier(MPI_COMM_WORLD);
+    meet();
     const double begin = seconds_now();
     const uint64_t done = run(target, (enum phase)phase, mine ? own : other, mine ? rank : owner,
                               mine ? made : counts[owner], round, begin + seconds_max);
@@ -203,7 +203,7 @@ static void measure(const struct target* target, int round) {
     if (round >= 0) print_figure(round, target->label, kNames[phase], "1/s", (double)all / seconds);
     if (phase == CREATE) {
       made = done;
-      MPI_Allgather(&made, 1, MPI_UINT64_T, counts, 1, MPI_UINT64_T, MPI_COMM_WORLD);
+      share(made, counts);
     }
     if (phase == READ) verify_files(target, other, owner, counts[owner], round);
     if (phase == LIST) {
@@ -213,7 +213,7 @@ static void measure(const struct target* target, int round) {
              (unsigned long long)done, (unsigned long long)want);
     }
   }
-  MPI_Barrier(MPI_COMM_WORLD);
+  meet();
   if (!shared || rank == 0) remove_directory(target, own);
 }
 

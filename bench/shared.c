@@ -20,20 +20,6 @@ enum { kBlock = 4096, kRoundsMax = 100, kSecondsMax = 300 };
 
 static double own; /* requests of rank 0 for the numbers themselves */
 
-/* A barrier that leaves the processor to the others: with more ranks than cores, MPI's own takes
- * seconds. */
-static void meet(void) {
-  MPI_Request request;
-  int met = 0;
-
-  MPI_Ibarrier(MPI_COMM_WORLD, &request);
-  for (;;) {
-    MPI_Test(&request, &met, MPI_STATUS_IGNORE);
-    if (met) return;
-    usleep(1000);
-  }
-}
-
 static double served(double* sessions) {
   struct benchfs_server_status status;
   const int servers = rank == 0 ? benchfs_server_count(fs) : 0;

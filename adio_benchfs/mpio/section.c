@@ -4,8 +4,9 @@
  * ROMIO runs one thread at a time, and keeps the others out even while it waits for other
  * processes. Then two threads in collective calls on two communicators deadlock, if their order is
  * not the same on all processes. So the section is left around every MPI call of ROMIO and the
- * driver that may wait: build-mpio links with --wrap for each OUTSIDE() below. Between such calls
- * it still protects what the threads share: lists of types and hints, and the fields of files.
+ * driver that may wait. Most of them are those of ad_benchfs_wait.h, which leave it themselves; for
+ * each of the others, OUTSIDE() below, build-mpio links with --wrap. Between such calls it still
+ * protects what the threads share: lists of types and hints, and the fields of files.
  */
 #include "section.h"
 
@@ -61,41 +62,7 @@ void mpio_section_return(int depth) {
   }
 
 /* clang-format off: build-mpio reads the names, one a line. */
-OUTSIDE(PMPI_Allgather,
-        (const void* a, int n, MPI_Datatype s, void* b, int m, MPI_Datatype r, MPI_Comm c), a, n, s,
-        b, m, r, c)
-OUTSIDE(PMPI_Allreduce, (const void* a, void* b, int n, MPI_Datatype t, MPI_Op o, MPI_Comm c), a, b,
-        n, t, o, c)
-OUTSIDE(PMPI_Alltoall,
-        (const void* a, int n, MPI_Datatype s, void* b, int m, MPI_Datatype r, MPI_Comm c), a, n, s,
-        b, m, r, c)
-OUTSIDE(PMPI_Alltoallw,
-        (const void* a, const int* n, const int* x, const MPI_Datatype* s, void* b, const int* m,
-         const int* y, const MPI_Datatype* r, MPI_Comm c),
-        a, n, x, s, b, m, y, r, c)
-OUTSIDE(PMPI_Barrier, (MPI_Comm c), c)
-OUTSIDE(PMPI_Bcast, (void* a, int n, MPI_Datatype t, int root, MPI_Comm c), a, n, t, root, c)
-OUTSIDE(PMPI_Comm_dup, (MPI_Comm c, MPI_Comm* made), c, made)
 OUTSIDE(PMPI_Comm_free, (MPI_Comm * c), c)
-OUTSIDE(PMPI_Gather,
-        (const void* a, int n, MPI_Datatype s, void* b, int m, MPI_Datatype r, int root,
-         MPI_Comm c),
-        a, n, s, b, m, r, root, c)
-OUTSIDE(PMPI_Gatherv,
-        (const void* a, int n, MPI_Datatype s, void* b, const int* m, const int* y, MPI_Datatype r,
-         int root, MPI_Comm c),
-        a, n, s, b, m, y, r, root, c)
-OUTSIDE(PMPI_Recv,
-        (void* a, int n, MPI_Datatype t, int from, int tag, MPI_Comm c, MPI_Status* status), a, n,
-        t, from, tag, c, status)
-OUTSIDE(PMPI_Scan, (const void* a, void* b, int n, MPI_Datatype t, MPI_Op o, MPI_Comm c), a, b, n,
-        t, o, c)
-OUTSIDE(PMPI_Send, (const void* a, int n, MPI_Datatype t, int to, int tag, MPI_Comm c), a, n, t, to,
-        tag, c)
-OUTSIDE(PMPI_Wait, (MPI_Request * request, MPI_Status* status), request, status)
-OUTSIDE(PMPI_Waitall, (int n, MPI_Request* requests, MPI_Status* statuses), n, requests, statuses)
-OUTSIDE(PMPI_Waitany, (int n, MPI_Request* requests, int* which, MPI_Status* status), n, requests,
-        which, status)
 OUTSIDE(PMPI_Win_create,
         (void* base, MPI_Aint bytes, int unit, MPI_Info info, MPI_Comm c, MPI_Win* window), base,
         bytes, unit, info, c, window)

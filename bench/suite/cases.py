@@ -107,8 +107,9 @@ def _disk(mode, storage, transfer):
 
 
 def _crowd(mode, servers, ranks):
-    """More processes than cores: little data each, to see that it goes on, and how fast."""
-    each = str(max(32768 // ranks, 512)) + "k"
+    """More processes than cores: the same data in all for every number of ranks, so that the rates compare; with little
+    of it they would be those of opening and closing."""
+    each = f"{(1024 if mode == 'full' else 128) // ranks}m"
     return _data(f"crowd-s{servers}r{ranks}", "sequential 256 KiB, shared file, crowded", "seq", "256k", each, [],
                  ["benchfs=mpi:benchfs:/bench", "native=native:/bench", "posix=posix:{local}/posix",
                   "romio=mpi:{local}/romio"], servers=servers, ranks=ranks, seconds=400)

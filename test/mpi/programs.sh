@@ -33,6 +33,22 @@ for name in open views size limits nonblocking info handlers shared atomic sieve
     done
 done
 
+# More ranks than small machines have cores.
+if compile crowd "$folder/crowd.c"; then
+    passes crowd 12 "$work/crowd"
+else
+    result 1 "crowd: does not compile"
+fi
+
+if compile waiting -I"$top_srcdir/adio_benchfs" "$folder/waiting.c" \
+    "$top_srcdir/adio_benchfs/ad_benchfs_wait.c"; then
+    for ranks in 1 2 5; do
+        passes waiting $ranks "$work/waiting"
+    done
+else
+    result 1 "waiting: does not compile"
+fi
+
 if compile shared_file "$top_srcdir/examples/shared_file.c"; then
     for ranks in 1 3; do
         mpirun $ranks "$work/shared_file" benchfs:/programs_shared_file 8 &&
