@@ -2,7 +2,6 @@
 #pragma once
 #include <coroutine>
 #include <cstddef>
-#include <deque>
 #include <utility>
 
 #include "base/assert.hpp"
