@@ -4,6 +4,7 @@
 #include "metadata/answer.hpp"
 
 namespace benchfs {
+
 void QuotaService::add_to(Dispatcher& dispatcher) {
   dispatcher.add<wire::Quota>(*this, &QuotaService::quota);
   dispatcher.add<wire::QuotaShare>(*this, &QuotaService::share);

@@ -253,21 +253,16 @@ Status Pack::write(InodeId inode, std::size_t offset, std::span<const std::byte>
   return {};
 }
 
-void Pack::free(std::uint32_t block) {
-  record(block).inode = 0;
-  free_.push_back(block);
-}
-
 void Pack::truncate(InodeId inode, std::size_t bytes) {
+  if (bytes == 0) {
+    const bool removed = remove(inode);
+    BFS_ASSERT(removed);
+    return;
+  }
   const auto place = place_of(inode);
   BFS_ASSERT(place.has_value());
-  const std::uint32_t block = table_[*place] - 1;
-  if (bytes == 0) {
-    leave(*place);
-    free(block);
-  } else {
-    record(block).bytes = std::min(record(block).bytes, static_cast<std::uint32_t>(bytes));
-  }
+  std::uint32_t& there = record(table_[*place] - 1).bytes;
+  there = std::min(there, static_cast<std::uint32_t>(bytes));
 }
 
 bool Pack::remove(InodeId inode) {
@@ -276,7 +271,8 @@ bool Pack::remove(InodeId inode) {
   if (!place) return false;
   const std::uint32_t block = table_[*place] - 1;
   leave(*place);
-  free(block);
+  record(block).inode = 0;
+  free_.push_back(block);
   return true;
 }
 

@@ -75,7 +75,6 @@ class Pack {
   Status grow(std::uint32_t blocks);
   Status take(std::uint32_t* block);
   Status fill(std::uint32_t block, std::size_t offset, std::span<const std::byte> from) const;
-  void free(std::uint32_t block);
   Record& record(std::uint32_t block) const;
   // The table: numbers of blocks, found by their inodes.
   std::size_t home_of(InodeId inode) const;
