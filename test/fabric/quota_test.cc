@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <latch>
 #include <random>
 #include <string>
 #include <thread>
@@ -353,14 +354,23 @@ TEST_SUITE("quota") {
     std::atomic<bool> over{false};
     std::atomic<std::uint64_t> made{0}, written{0};
     std::atomic<int> wrong{0}, running{4};
+    // Each has its own file before anybody uses the quota up.
+    std::latch opened{4};
     std::vector<std::thread> users;
     for (int id = 0; id < 4; ++id) {
       users.emplace_back([&, id] {
         benchfs_t* fs = nullptr;
-        if (benchfs_connect(cluster.registry().c_str(), &fs) != 0) ++wrong;
         benchfs_file_t* file = nullptr;
         const std::string mine = "/d/" + std::to_string(id);
-        if (benchfs_open(fs, mine.c_str(), O_RDWR | O_CREAT, 0644, kChunk, &file) != 0) ++wrong;
+        const bool ready =
+            benchfs_connect(cluster.registry().c_str(), &fs) == 0 &&
+            benchfs_open(fs, mine.c_str(), O_RDWR | O_CREAT, 0644, kChunk, &file) == 0;
+        opened.arrive_and_wait();
+        if (!ready) {
+          ++wrong;
+          --running;
+          return;
+        }
         ++made;
         const auto data = pattern(kPiece, 1);
         int refused_files = 0, refused_bytes = 0;
