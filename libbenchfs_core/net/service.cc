@@ -172,8 +172,11 @@ bool Dispatcher::arrived(const AmArrival& arrival) {
   }
   const auto found = sessions_.find(header.session);
   if (found == sessions_.end()) {
-    log_warn("dropped a {} of unknown session {:x}", wire::message_name(header.msg_id),
-             header.session);
+    // Servers that stop at once end each other's sessions: such a goodbye is no news.
+    if (header.msg_id != wire::Goodbye::kId) {
+      log_warn("dropped a {} of unknown session {:x}", wire::message_name(header.msg_id),
+               header.session);
+    }
     return false;
   }
   const auto& session = found->second;
