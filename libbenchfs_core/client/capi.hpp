@@ -97,13 +97,15 @@ inline Error of_open_file(const OpenFile* file, Error error) {
   if (error.code == Errc::not_found && !file->directory) error.code = Errc::gone;
   return error;
 }
-/// An operation on an open file, run to its end.
+/// The outcome of an operation on an open file, as a call gives it.
+inline std::int64_t given(const OpenFile* file, const char* operation, const Outcome& outcome) {
+  if (outcome) return *outcome;
+  return set_error(*file->client, operation, file->path, of_open_file(file, outcome.error()));
+}
+/// Such an operation, run to its end.
 template <class Make>
 std::int64_t run_on(const OpenFile* file, const char* operation, Make make) {
-  Client& client = *file->client;
-  const Outcome outcome = result_of(client, make);
-  if (outcome) return *outcome;
-  return set_error(client, operation, file->path, of_open_file(file, outcome.error()));
+  return given(file, operation, result_of(*file->client, make));
 }
 
 /// Calls `body` and turns what it throws (bad_alloc is all there is) into an error.

@@ -1,5 +1,6 @@
 // The C interface: reads and writes, blocking and nonblocking, contiguous and lists.
 #include "client/capi.hpp"
+#include "client/transfer.hpp"
 
 using namespace benchfs;
 using namespace benchfs::capi;
@@ -50,14 +51,30 @@ Task<Outcome> transfer(Client& client, OpenFile* file, Kind kind,
   return client.write(file, extents, memory, in_call);
 }
 
+/// What can be done without a task is done without one.
+bool at_once(Client& client, OpenFile* file, Kind kind, std::span<const benchfs_extent> extents,
+             std::span<const iovec> memory) {
+  if (extents.size() != 1 || memory.size() != 1) return false;
+  const auto direction =
+      kind == Kind::read ? Transfer::Direction::read : Transfer::Direction::write;
+  return Transfer::at_once(client, *file, direction, extents[0], memory[0]);
+}
+
 std::int64_t blocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_extent> extents,
                       std::span<const iovec> memory) {
   return guarded([&]() -> std::int64_t {
     OpenFile* file = file_of(handle);
     if (const int error = check(file, kind, extents, memory); error != 0) return error;
     Client& client = *file->client;
-    return run_on(file, name_of(kind),
-                  [&] { return transfer(client, file, kind, extents, memory, true); });
+    Outcome outcome;
+    {
+      const Client::Lock lock(client);
+      if (at_once(client, file, kind, extents, memory)) {
+        return static_cast<std::int64_t>(extents[0].bytes);
+      }
+      outcome = client.run(transfer(client, file, kind, extents, memory, true));
+    }
+    return given(file, name_of(kind), outcome);
   });
 }
 

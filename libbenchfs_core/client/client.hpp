@@ -70,6 +70,10 @@ class Client {
   template <class T>
   void run_until_done(const Task<T>& task) {
     drive([&task] { return task.done(); });
+    tell_overdue();
+  }
+  /// To be called at the end of every blocking call: it may be the only one for a long time.
+  void tell_overdue() {
     if (holds_->overdue()) holds_->tell_all();
   }
   /// One turn of the loop, without blocking; the caller holds the lock.

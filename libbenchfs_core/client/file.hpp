@@ -1,5 +1,6 @@
 // An open file as the client sees it: identity, geometry, and what this session has written to it.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -74,6 +75,13 @@ struct OpenFile {
   /// Or a change of other attributes.
   bool attributes_dirty = false;
 
+  /// It is at least that large.
+  void saw_size(std::uint64_t size) { size_seen = std::max(size_seen, size); }
+  /// A write up to `end` that its home has not been told of.
+  void wrote_to(std::uint64_t end) {
+    written_end = std::max(written_end, end);
+    size_dirty = true;
+  }
   std::uint32_t chunk_shift() const {
     return static_cast<std::uint32_t>(std::countr_zero(chunk_bytes));
   }

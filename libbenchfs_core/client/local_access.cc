@@ -77,7 +77,7 @@ bool LocalAccess::usable(ServerIndex index) {
   Server* server = servers_[index].get();
   if (server == nullptr || server->failed) return false;
   if (!server->connected) return true;
-  const std::int64_t now = now_ns();
+  const std::int64_t now = coarse_now_ns();
   if (now - server->signs->alive_ns.load(std::memory_order_relaxed) > silence_max_ns_) return false;
   if (now - server->looked_ns < kLookEveryNs) return true;
   server->looked_ns = now;
@@ -133,7 +133,7 @@ Task<Status> LocalAccess::connect(Server& server) {
   if (signs == MAP_FAILED) co_return fail(Errc::no_memory, errno);
   server.signs = static_cast<const local::Signs*>(signs);
   server.connected = true;
-  server.looked_ns = now_ns();
+  server.looked_ns = coarse_now_ns();
   ordinal_ = reply.ordinal;
   co_return Status{};
 }
@@ -211,9 +211,12 @@ void LocalAccess::give_back(ServerIndex index, std::uint64_t bytes) {
   servers_[index]->counters->ended.fetch_add(bytes);
 }
 
-std::uint64_t LocalAccess::block_bytes(ServerIndex index) const {
+LocalAccess::Blocks LocalAccess::blocks_of(ServerIndex index, std::uint64_t offset,
+                                           std::uint64_t bytes) const {
   const Server& server = *servers_[index];
-  return server.counters != nullptr ? std::max<std::uint64_t>(server.counters->block_bytes, 1) : 1;
+  const std::uint64_t block =
+      server.counters != nullptr ? std::max<std::uint64_t>(server.counters->block_bytes, 1) : 1;
+  return {offset / block * block, (offset + bytes + block - 1) / block * block};
 }
 
 std::uint64_t LocalAccess::files_made(ServerIndex index) const {

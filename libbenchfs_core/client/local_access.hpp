@@ -70,8 +70,12 @@ class LocalAccess {
   /// asking. If so, they are to be given back when the write has ended.
   bool borrow(ServerIndex server, std::uint64_t bytes);
   void give_back(ServerIndex server, std::uint64_t bytes);
-  /// The unit in which the server's storage allocates.
-  std::uint64_t block_bytes(ServerIndex server) const;
+  /// The blocks of the server's storage that a range of a local file is in.
+  struct Blocks {
+    std::uint64_t begin, end;
+    std::uint64_t bytes() const { return end - begin; }
+  };
+  Blocks blocks_of(ServerIndex server, std::uint64_t offset, std::uint64_t bytes) const;
   /// Tells the server what was moved.
   void count(ServerIndex server, bool write, std::uint64_t bytes);
   /// Different for the processes that use a server at the same time, as far as is known.

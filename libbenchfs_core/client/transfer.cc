@@ -91,8 +91,7 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
     begin = std::min(begin, extent.offset);
     end = std::max(end, extent.offset + extent.bytes);
   }
-  if (direction_ == Direction::write && end > file_.chunk_bytes && !file_.spread)
-    mark_spread().detach();
+  if (direction_ == Direction::write && spreads(file_, end)) mark_spread().detach();
 
   contiguous_ = extents.size() == 1 && memory.size() == 1;
   local_ = total > 0 && local_pays(total);
@@ -116,10 +115,7 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
     move_batch(std::move(batch)).detach();
   }
   co_await gate_.drained();
-  if (direction_ == Direction::write) {
-    client_.forget(file_.inode);
-    file_.size_seen = std::max(file_.size_seen, end);
-  }
+  if (direction_ == Direction::write) ended_write(client_, file_, end);
   if (error_) {
     // A part may have been written to a file that is gone: the close asks, and takes it back.
     if (direction_ == Direction::write && error_->code == Errc::not_found) file_.size_dirty = true;
@@ -130,11 +126,11 @@ Task<Outcome> Transfer::run(std::span<const benchfs_extent> extents,
     co_return static_cast<std::int64_t>(total);
   }
   if (missing_.empty()) {
-    file_.size_seen = std::max(file_.size_seen, total);
+    file_.saw_size(total);
     co_return static_cast<std::int64_t>(total);
   }
   const Outcome counted = co_await end_of_read(extents, total);
-  if (counted) file_.size_seen = std::max(file_.size_seen, *size_);
+  if (counted) file_.saw_size(*size_);
   co_return counted;
 }
 
@@ -150,14 +146,13 @@ void Transfer::wrote(std::uint64_t end) {
     file_.metadata_dirty = true;
     return;
   }
-  file_.written_end = std::max(file_.written_end, end);
-  file_.size_dirty = true;
+  file_.wrote_to(end);
 }
 
 /// Starts to move the pieces that are in [from, to), a range that cuts no piece.
 Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<const iovec> memory,
                           std::uint64_t from, std::uint64_t to) {
-  const std::uint64_t unit = local_ ? std::min(file_.chunk_bytes, kStripeBytes) : file_.chunk_bytes;
+  const std::uint64_t unit = local_ ? local_unit(file_) : file_.chunk_bytes;
   const std::uint32_t shift = file_.chunk_shift();
   PieceCursor cursor(extents, memory);
   while (!cursor.done() && !error_) {
@@ -194,9 +189,7 @@ Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<con
 }
 
 bool Transfer::local_pays(std::uint64_t total) const {
-  if (!client_.local().possible() || file_.local_refused) return false;
-  // What is written by messages the server admits, within the quota.
-  if (direction_ == Direction::write && quota_of(file_.inode) != 0) return false;
+  if (!local_allowed(client_, file_, direction_)) return false;
   if (!in_call_ && total > kLocalInStartMax) return false;
   if (file_.local != nullptr || total >= kLocalFromBytes) return true;
   return ++file_.transfers >= kLocalFromTransfers;

@@ -49,6 +49,10 @@ class Transfer {
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
+  /// Moves all of one piece by a system call, within a blocking call: true. False if that is not to
+  /// be had, or did not go well: then run() does it (transfer_at_once.cc).
+  static bool at_once(Client& client, OpenFile& file, Direction direction,
+                      const benchfs_extent& extent, const iovec& memory);
   /// The home server knows already of what is going to be written.
   void size_is_told() { size_told_ = true; }
   /// Moves everything; the arrays and the memory stay until it has ended.
@@ -65,6 +69,15 @@ class Transfer {
   };
   /// A part of a piece that its owner does not have: a hole, or beyond the end of the file.
   using Missing = LocalMover::Missing;
+
+  // The rules that at_once() and run() have in common.
+  static bool local_allowed(Client& client, const OpenFile& file, Direction direction);
+  /// No piece that is moved here crosses a multiple of it: chunks and stripes.
+  static std::uint64_t local_unit(const OpenFile& file);
+  /// The home has to know first that there is data beyond chunk 0.
+  static bool spreads(const OpenFile& file, std::uint64_t end);
+  /// What the session knows after a write up to `end`, whatever came of it.
+  static void ended_write(Client& client, OpenFile& file, std::uint64_t end);
 
   bool local_pays(std::uint64_t total) const;
   Task<void> walk(std::span<const benchfs_extent> extents, std::span<const iovec> memory,

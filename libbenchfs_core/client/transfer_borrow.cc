@@ -6,9 +6,7 @@ namespace benchfs {
 
 /// Asks for the blocks of a piece, but for those that it shares with the piece before.
 bool Transfer::borrow(ServerIndex server, const StripePlace& at, std::size_t bytes) {
-  const std::uint64_t block = client_.local().block_bytes(server);
-  std::uint64_t begin = at.offset / block * block;
-  const std::uint64_t end = (at.offset + bytes + block - 1) / block * block;
+  auto [begin, end] = client_.local().blocks_of(server, at.offset, bytes);
   const bool same = !borrowed_.empty() && server == borrowed_last_ && at.file == borrowed_file_;
   if (same && begin >= borrowed_begin_ && begin < borrowed_end_) begin = borrowed_end_;
   if (begin >= end) return true;
