@@ -67,8 +67,8 @@ BFS_DECLARE_WRITE(ADIOI_BENCHFS_WriteStrided) {
   strided(fd, buf, count, datatype, file_ptr_type, offset, BFS_WRITE, status, error_code);
 }
 
-/* For ROMIO's two-phase, which stops at a failure on the one rank that has it, and takes what is behind
- * the end of the file for data that it has read. */
+/* For ROMIO's two-phase, which stops at a failure on the one rank that has it, and takes what is
+ * behind the end of the file for data that it has read. */
 static int64_t record(ADIO_File fd, const void* buf, size_t bytes, enum bfs_direction direction,
                       int64_t result) {
   struct bfs_file* own = bfs_file(fd);
@@ -79,23 +79,27 @@ static int64_t record(ADIO_File fd, const void* buf, size_t bytes, enum bfs_dire
   return (int64_t)bytes;
 }
 
+static size_t bytes_of(MPI_Datatype datatype, bfs_count_t count) {
+  MPI_Count size = 1;
+
+  if (datatype != MPI_BYTE) MPI_Type_size_x(datatype, &size); /* what most accesses need not ask */
+  return (size_t)size * (size_t)count;
+}
+
 /* Contiguous in memory and in the file: `offset` is in bytes of the file, whatever the view. */
 static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Datatype datatype,
                        int file_ptr_type, ADIO_Offset offset, enum bfs_direction direction,
                        ADIO_Status* status, int* error_code) {
   benchfs_file_t* file = bfs_file(fd)->file;
-  MPI_Count size;
-  size_t bytes;
+  const size_t bytes = bytes_of(datatype, count);
+  const int mode = bytes > 0 ? bfs_lock_mode(fd, direction) : BFS_UNLOCKED;
   struct bfs_lock lock = {0, 0};
   int64_t result = 0;
   int code;
 
-  MPI_Type_size_x(datatype, &size);
-  bytes = (size_t)size * (size_t)count;
   if (file_ptr_type == ADIO_INDIVIDUAL) offset = fd->fp_ind;
-  if (bytes > 0)
-    result = -bfs_atomic_lock_range(fd, &lock, offset, (ADIO_Offset)bytes,
-                                    bfs_lock_mode(fd, direction));
+  if (mode != BFS_UNLOCKED)
+    result = -bfs_atomic_lock_range(fd, &lock, offset, (ADIO_Offset)bytes, mode);
   if (result < 0) {
     /* Without the lock there is no access. */
   } else if (direction == BFS_WRITE) {
@@ -104,8 +108,10 @@ static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Dat
   } else {
     result = benchfs_pread(file, (void*)buf, bytes, (uint64_t)offset);
   }
-  code = bfs_atomic_unlock(fd, &lock, result < 0 ? (int)-result : 0);
-  if (code != 0) result = -code;
+  if (lock.held) {
+    code = bfs_atomic_unlock(fd, &lock, result < 0 ? (int)-result : 0);
+    if (code != 0) result = -code;
+  }
   if (bfs_file(fd)->recording) result = record(fd, buf, bytes, direction, result);
   MPIR_Status_set_bytes(status, datatype, (MPI_Count)MPL_MAX(result, 0));
   if (result < 0) {

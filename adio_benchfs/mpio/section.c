@@ -15,29 +15,17 @@
 
 #include "mpir_ext.h"
 
-/* Recursive, because a callback of a datatype or of a request may do I/O. */
-static pthread_mutex_t section;
-static pthread_once_t section_once = PTHREAD_ONCE_INIT;
-static __thread int entered;
-
-static void section_init(void) {
-  pthread_mutexattr_t attributes;
-
-  pthread_mutexattr_init(&attributes);
-  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-  pthread_mutex_init(&section, &attributes);
-  pthread_mutexattr_destroy(&attributes);
-}
+static pthread_mutex_t section = PTHREAD_MUTEX_INITIALIZER;
+/* How often this thread is inside: a callback of a datatype or of a request may do I/O. Read with
+ * every call, so it is where the thread finds it without a function. */
+static __thread int entered __attribute__((tls_model("initial-exec")));
 
 void MPIR_Ext_cs_enter(void) {
-  pthread_once(&section_once, section_init);
-  pthread_mutex_lock(&section);
-  entered++;
+  if (entered++ == 0) pthread_mutex_lock(&section);
 }
 
 void MPIR_Ext_cs_exit(void) {
-  entered--;
-  pthread_mutex_unlock(&section);
+  if (--entered == 0) pthread_mutex_unlock(&section);
 }
 
 int mpio_section_leave(void) {

@@ -181,7 +181,8 @@ int on_file(benchfs_file_t* handle, const char* operation, Make make) {
 }
 
 /// Sets the error "<operation> benchfs:<path>: <why>"; returns -error.
-inline int refuse(const OpenFile* file, const char* operation, int error, const char* why) {
+[[gnu::cold]] inline int refuse(const OpenFile* file, const char* operation, int error,
+                                const char* why) {
   return set_error(error, std::string(operation) + " benchfs:" + file->path + ": " + why);
 }
 inline int not_writable(const OpenFile* file, const char* operation) {

@@ -15,29 +15,30 @@ constexpr const char* name_of(Kind kind) {
 /// Checks access and the totals; 0 or a negative errno with its text set.
 int check(const OpenFile* file, Kind kind, std::span<const benchfs_extent> extents,
           std::span<const iovec> memory) {
-  const auto refuse = [&](int error, const char* why) {
-    return set_error(error, std::string(name_of(kind)) + " benchfs:" + file->path + ": " + why);
-  };
-  if (file->directory) return refuse(EISDIR, "is a directory");
-  if (kind == Kind::read && !file->readable) return refuse(EBADF, "not open for reading");
-  if (kind == Kind::write && !file->writable) return refuse(EBADF, "not open for writing");
+  const char* operation = name_of(kind);
+  if (file->directory) return refuse(file, operation, EISDIR, "is a directory");
+  if (kind == Kind::read && !file->readable)
+    return refuse(file, operation, EBADF, "not open for reading");
+  if (kind == Kind::write && !file->writable)
+    return refuse(file, operation, EBADF, "not open for writing");
   std::uint64_t file_bytes = 0;
   for (const benchfs_extent& extent : extents) {
     if (extent.offset > kFileBytesMax || extent.bytes > kFileBytesMax - extent.offset) {
-      return refuse(EFBIG, "an extent ends beyond the largest file (2^62 bytes)");
+      return refuse(file, operation, EFBIG, "an extent ends beyond the largest file (2^62 bytes)");
     }
     if (__builtin_add_overflow(file_bytes, extent.bytes, &file_bytes) ||
         file_bytes > kFileBytesMax) {
-      return refuse(EINVAL, "the extents' total is too large");
+      return refuse(file, operation, EINVAL, "the extents' total is too large");
     }
   }
   std::uint64_t memory_bytes = 0;
   for (const iovec& segment : memory) {
     if (__builtin_add_overflow(memory_bytes, std::uint64_t{segment.iov_len}, &memory_bytes)) {
-      return refuse(EINVAL, "the memory segments' total is too large");
+      return refuse(file, operation, EINVAL, "the memory segments' total is too large");
     }
   }
-  if (file_bytes != memory_bytes) return refuse(EINVAL, "extents and memory differ in total size");
+  if (file_bytes != memory_bytes)
+    return refuse(file, operation, EINVAL, "extents and memory differ in total size");
   return 0;
 }
 

@@ -20,6 +20,12 @@ constexpr std::int64_t kLookEveryNs = 50'000'000;
 /// A busy host may keep a server from showing life for some time.
 constexpr std::int64_t kAlivesMissed = 4;
 
+/// One writer, this session, under its lock: no need for an atomic addition.
+void add(std::atomic<std::uint64_t>& sum, std::uint64_t value,
+         std::memory_order order = std::memory_order_relaxed) {
+  sum.store(sum.load(std::memory_order_relaxed) + value, order);
+}
+
 /// A limit on file sizes would end the program with SIGXFSZ, where a server answers with an error.
 bool file_size_limited() {
   rlimit limit{};
@@ -203,12 +209,12 @@ bool LocalAccess::borrow(ServerIndex index, std::uint64_t bytes) {
   if (server.counters->begun.fetch_add(bytes) + bytes <= server.counters->allowed.load()) {
     return true;
   }
-  server.counters->ended.fetch_add(bytes);
+  give_back(index, bytes);
   return false;
 }
 
 void LocalAccess::give_back(ServerIndex index, std::uint64_t bytes) {
-  servers_[index]->counters->ended.fetch_add(bytes);
+  add(servers_[index]->counters->ended, bytes, std::memory_order_release);
 }
 
 LocalAccess::Blocks LocalAccess::blocks_of(ServerIndex index, std::uint64_t offset,
@@ -226,10 +232,6 @@ std::uint64_t LocalAccess::files_made(ServerIndex index) const {
 
 void LocalAccess::count(ServerIndex index, bool write, std::uint64_t bytes) {
   local::Counters& counters = *servers_[index]->counters;
-  // One writer, this session, under its lock: no need for an atomic addition.
-  const auto add = [](std::atomic<std::uint64_t>& sum, std::uint64_t value) {
-    sum.store(sum.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
-  };
   add(counters.requests, 1);
   add(write ? counters.written_bytes : counters.read_bytes, bytes);
 }

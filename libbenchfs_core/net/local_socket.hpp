@@ -43,7 +43,8 @@ struct Counters {
   std::atomic<std::uint64_t> requests, read_bytes, written_bytes;
   /// Bytes, in whole blocks, that the client has begun to write, and that it has ended to write.
   /// It adds to `begun` first, and then writes if `begun` is not beyond `allowed`, which the server
-  /// sets (docs/adr/0012-space.md). These have to be seen in one order by both: seq_cst.
+  /// sets (docs/adr/0012-space.md). These two have to be seen in one order by both: seq_cst. What
+  /// has ended is stored behind it: seen late, it is taken for lent a little longer.
   std::atomic<std::uint64_t> begun, ended, allowed;
   std::atomic<std::uint64_t> block_bytes;  ///< of the server's storage, set before it is given out
 };
