@@ -110,7 +110,7 @@ std::int64_t run_on(const OpenFile* file, const char* operation, Make make) {
 
 /// Calls `body` and turns what it throws (bad_alloc is all there is) into an error.
 template <class Body>
-auto guarded(Body body) noexcept -> decltype(body()) {
+auto guarded(const Body& body) noexcept -> decltype(body()) {
   try {
     return body();
   } catch (const std::bad_alloc&) {

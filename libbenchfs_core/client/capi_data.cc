@@ -12,86 +12,87 @@ constexpr const char* name_of(Kind kind) {
   return kind == Kind::read ? "read" : "write";
 }
 
+/// Of one call.
+struct Access {
+  OpenFile* file;
+  Kind kind;
+  std::span<const benchfs_extent> extents;
+  std::span<const iovec> memory;
+};
+
 /// Checks access and the totals; 0 or a negative errno with its text set.
-int check(const OpenFile* file, Kind kind, std::span<const benchfs_extent> extents,
-          std::span<const iovec> memory) {
-  const char* operation = name_of(kind);
-  if (file->directory) return refuse(file, operation, EISDIR, "is a directory");
-  if (kind == Kind::read && !file->readable)
-    return refuse(file, operation, EBADF, "not open for reading");
-  if (kind == Kind::write && !file->writable)
-    return refuse(file, operation, EBADF, "not open for writing");
+inline int check(const Access& access) {
+  const OpenFile* file = access.file;
+  const auto refuse = [&](int error, const char* why) {
+    return capi::refuse(file, name_of(access.kind), error, why);
+  };
+  if (file->directory) return refuse(EISDIR, "is a directory");
+  if (access.kind == Kind::read && !file->readable) return refuse(EBADF, "not open for reading");
+  if (access.kind == Kind::write && !file->writable) return refuse(EBADF, "not open for writing");
   std::uint64_t file_bytes = 0;
-  for (const benchfs_extent& extent : extents) {
+  for (const benchfs_extent& extent : access.extents) {
     if (extent.offset > kFileBytesMax || extent.bytes > kFileBytesMax - extent.offset) {
-      return refuse(file, operation, EFBIG, "an extent ends beyond the largest file (2^62 bytes)");
+      return refuse(EFBIG, "an extent ends beyond the largest file (2^62 bytes)");
     }
     if (__builtin_add_overflow(file_bytes, extent.bytes, &file_bytes) ||
         file_bytes > kFileBytesMax) {
-      return refuse(file, operation, EINVAL, "the extents' total is too large");
+      return refuse(EINVAL, "the extents' total is too large");
     }
   }
   std::uint64_t memory_bytes = 0;
-  for (const iovec& segment : memory) {
+  for (const iovec& segment : access.memory) {
     if (__builtin_add_overflow(memory_bytes, std::uint64_t{segment.iov_len}, &memory_bytes)) {
-      return refuse(file, operation, EINVAL, "the memory segments' total is too large");
+      return refuse(EINVAL, "the memory segments' total is too large");
     }
   }
-  if (file_bytes != memory_bytes)
-    return refuse(file, operation, EINVAL, "extents and memory differ in total size");
+  if (file_bytes != memory_bytes) return refuse(EINVAL, "extents and memory differ in total size");
   return 0;
 }
 
-Task<Outcome> transfer(Client& client, OpenFile* file, Kind kind,
-                       std::span<const benchfs_extent> extents, std::span<const iovec> memory,
-                       bool in_call) {
-  if (kind == Kind::read) return client.read(file, extents, memory, in_call);
-  if (file->through != Through::nothing) {
-    return client.write_through(file, extents, memory, in_call);
-  }
-  return client.write(file, extents, memory, in_call);
-}
-
 /// What can be done without a task is done without one.
-bool at_once(Client& client, OpenFile* file, Kind kind, std::span<const benchfs_extent> extents,
-             std::span<const iovec> memory) {
-  if (extents.size() != 1 || memory.size() != 1) return false;
+bool at_once(Client& client, const Access& access) {
+  if (access.extents.size() != 1 || access.memory.size() != 1) return false;
   const auto direction =
-      kind == Kind::read ? Transfer::Direction::read : Transfer::Direction::write;
-  return Transfer::at_once(client, *file, direction, extents[0], memory[0]);
+      access.kind == Kind::read ? Transfer::Direction::read : Transfer::Direction::write;
+  return Transfer::at_once(client, *access.file, direction, access.extents[0], access.memory[0]);
 }
 
-std::int64_t blocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_extent> extents,
-                      std::span<const iovec> memory) {
+Task<Outcome> transfer(Client& client, const Access& access, bool in_call) {
+  OpenFile* file = access.file;
+  if (access.kind == Kind::read) return client.read(file, access.extents, access.memory, in_call);
+  if (file->through != Through::nothing) {
+    return client.write_through(file, access.extents, access.memory, in_call);
+  }
+  return client.write(file, access.extents, access.memory, in_call);
+}
+
+std::int64_t blocking(const Access& access) {
   return guarded([&]() -> std::int64_t {
-    OpenFile* file = file_of(handle);
-    if (const int error = check(file, kind, extents, memory); error != 0) return error;
-    Client& client = *file->client;
+    if (const int error = check(access); error != 0) return error;
+    Client& client = *access.file->client;
     Outcome outcome;
     {
       const Client::Lock lock(client);
-      if (at_once(client, file, kind, extents, memory)) {
-        return static_cast<std::int64_t>(extents[0].bytes);
-      }
-      outcome = client.run(transfer(client, file, kind, extents, memory, true));
+      if (at_once(client, access)) return static_cast<std::int64_t>(access.extents[0].bytes);
+      outcome = client.run(transfer(client, access, true));
     }
-    return given(file, name_of(kind), outcome);
+    return given(access.file, name_of(access.kind), outcome);
   });
 }
 
-int nonblocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_extent> extents,
-                std::span<const iovec> memory, benchfs_request_t** out) {
+int nonblocking(const Access& access, benchfs_request_t** out) {
   return guarded([&]() -> int {
-    OpenFile* file = file_of(handle);
-    if (const int error = check(file, kind, extents, memory); error != 0) return error;
-    auto request = std::make_unique<Request>(*file->client, name_of(kind), file->path);
+    if (const int error = check(access); error != 0) return error;
+    OpenFile* file = access.file;
+    auto request = std::make_unique<Request>(*file->client, name_of(access.kind), file->path);
     request->file = file;
-    request->extents.assign(extents.begin(), extents.end());
-    request->memory.assign(memory.begin(), memory.end());
+    request->extents.assign(access.extents.begin(), access.extents.end());
+    request->memory.assign(access.memory.begin(), access.memory.end());
     return start(
         std::move(request),
         [&](Request& self) {
-          return transfer(*file->client, file, kind, self.extents, self.memory, false);
+          const Access kept{file, access.kind, self.extents, self.memory};
+          return transfer(*file->client, kept, false);
         },
         out);
   });
@@ -102,34 +103,36 @@ int nonblocking(benchfs_file_t* handle, Kind kind, std::span<const benchfs_exten
 std::int64_t benchfs_pread(benchfs_file_t* file, void* buffer, size_t bytes, std::uint64_t offset) {
   const benchfs_extent extent{offset, bytes};
   const iovec memory{buffer, bytes};
-  return blocking(file, Kind::read, {&extent, 1}, {&memory, 1});
+  return blocking({file_of(file), Kind::read, {&extent, 1}, {&memory, 1}});
 }
 
 std::int64_t benchfs_pwrite(benchfs_file_t* file, const void* buffer, size_t bytes,
                             std::uint64_t offset) {
   const benchfs_extent extent{offset, bytes};
   const iovec memory{const_cast<void*>(buffer), bytes};  // only read from
-  return blocking(file, Kind::write, {&extent, 1}, {&memory, 1});
+  return blocking({file_of(file), Kind::write, {&extent, 1}, {&memory, 1}});
 }
 
 std::int64_t benchfs_read_list(benchfs_file_t* file, const struct benchfs_extent* extents,
                                size_t n_extents, const struct iovec* memory, size_t n_memory) {
-  return blocking(file, Kind::read, {extents, n_extents}, {memory, n_memory});
+  return blocking({file_of(file), Kind::read, {extents, n_extents}, {memory, n_memory}});
 }
 
 std::int64_t benchfs_write_list(benchfs_file_t* file, const struct benchfs_extent* extents,
                                 size_t n_extents, const struct iovec* memory, size_t n_memory) {
-  return blocking(file, Kind::write, {extents, n_extents}, {memory, n_memory});
+  return blocking({file_of(file), Kind::write, {extents, n_extents}, {memory, n_memory}});
 }
 
 int benchfs_read_list_start(benchfs_file_t* file, const struct benchfs_extent* extents,
                             size_t n_extents, const struct iovec* memory, size_t n_memory,
                             benchfs_request_t** request) {
-  return nonblocking(file, Kind::read, {extents, n_extents}, {memory, n_memory}, request);
+  return nonblocking({file_of(file), Kind::read, {extents, n_extents}, {memory, n_memory}},
+                     request);
 }
 
 int benchfs_write_list_start(benchfs_file_t* file, const struct benchfs_extent* extents,
                              size_t n_extents, const struct iovec* memory, size_t n_memory,
                              benchfs_request_t** request) {
-  return nonblocking(file, Kind::write, {extents, n_extents}, {memory, n_memory}, request);
+  return nonblocking({file_of(file), Kind::write, {extents, n_extents}, {memory, n_memory}},
+                     request);
 }

@@ -149,16 +149,7 @@ Client::~Client() {
   loop_->run(caller_->close());
 }
 
-Client::Lock::Lock(Client& client) : client_(client), scope_(*client.loop_) {
-  client.acquire();
-}
-
-Client::Lock::~Lock() {
-  client_.mutex_.unlock();
-}
-
-void Client::acquire() {
-  if (mutex_.try_lock()) return;
+void Client::contend() {
   contenders_.fetch_add(1);
   loop_->wake();  // whoever holds it may be asleep
   mutex_.lock();

@@ -50,8 +50,8 @@ class Client {
   /// sleeps.
   class Lock {
    public:
-    explicit Lock(Client& client);
-    ~Lock();
+    explicit Lock(Client& client) : client_(client), scope_(*client.loop_) { client.acquire(); }
+    ~Lock() { client_.mutex_.unlock(); }
     Lock(const Lock&) = delete;
     Lock& operator=(const Lock&) = delete;
 
@@ -228,7 +228,10 @@ class Client {
   };
   Client() = default;
   void drive(const std::function<bool()>& done);
-  void acquire();
+  void acquire() {
+    if (!mutex_.try_lock()) contend();
+  }
+  void contend();
   void give_way();
   void wake_finished();
   void start_progress();

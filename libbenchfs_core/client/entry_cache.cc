@@ -50,11 +50,6 @@ void EntryCache::put(Ticket ticket, const wire::Attributes& attributes) {
   }
 }
 
-void EntryCache::forget(InodeId inode) {
-  ++forgotten_;
-  attributes_.forget(inode);
-}
-
 void EntryCache::forget_all() {
   ++forgotten_;
   entries_.forget_all();

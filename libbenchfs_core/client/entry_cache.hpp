@@ -109,7 +109,10 @@ class EntryCache {
   std::optional<wire::Attributes> find(InodeId inode);
   void put(Ticket ticket, const wire::Attributes& attributes);
   /// The attributes.
-  void forget(InodeId inode);
+  void forget(InodeId inode) {
+    ++forgotten_;
+    attributes_.forget(inode);
+  }
 
   void forget_all();
   const Counts& counts() const { return counts_; }

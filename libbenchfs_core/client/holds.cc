@@ -28,10 +28,6 @@ void Holds::tell_all() {
   }
 }
 
-bool Holds::overdue() const {
-  return waiting_ > 0 && coarse_now_ns() - since_ns_ > kLateNs;
-}
-
 Task<void> Holds::closed_now(ServerIndex home, InodeId inode) {
   tell(home);
   if (background_.closed()) co_return;

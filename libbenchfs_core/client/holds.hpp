@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/types.hpp"
 #include "loop/sync.hpp"
 #include "net/caller.hpp"
@@ -29,7 +30,7 @@ class Holds {
   /// Also this one; waits until its home has heard it. What cannot be told ends with the session.
   Task<void> closed_now(ServerIndex home, InodeId inode);
   /// True if something has been kept back for a second.
-  bool overdue() const;
+  bool overdue() const { return waiting_ > 0 && coarse_now_ns() - since_ns_ > kLateNs; }
   /// A new session with the server: what was closed in the one before it does not count any more.
   void forget(ServerIndex server);
 

@@ -15,16 +15,8 @@ namespace {
 
 /// The program needs descriptors, too: most programs may have 1024.
 constexpr std::size_t kDescriptorsMax = 384;
-/// How long a server's end goes unnoticed, at most, while its files are used.
-constexpr std::int64_t kLookEveryNs = 50'000'000;
 /// A busy host may keep a server from showing life for some time.
 constexpr std::int64_t kAlivesMissed = 4;
-
-/// One writer, this session, under its lock: no need for an atomic addition.
-void add(std::atomic<std::uint64_t>& sum, std::uint64_t value,
-         std::memory_order order = std::memory_order_relaxed) {
-  sum.store(sum.load(std::memory_order_relaxed) + value, order);
-}
 
 /// A limit on file sizes would end the program with SIGXFSZ, where a server answers with an error.
 bool file_size_limited() {
@@ -34,24 +26,10 @@ bool file_size_limited() {
 
 }  // namespace
 
-struct LocalAccess::Server {
-  explicit Server(const ServerRecord& record) : instance(record.instance) {}
-  ~Server() {
-    if (counters != nullptr) ::munmap(counters, sizeof(*counters));
-    if (signs != nullptr) ::munmap(const_cast<local::Signs*>(signs), sizeof(*signs));
-  }
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-
-  std::uint64_t instance;
-  bool connected = false;
-  bool failed = false;  ///< for good: every instance has a name of its own
-  std::int64_t looked_ns = 0;
-  Fd socket;
-  local::Counters* counters = nullptr;
-  const local::Signs* signs = nullptr;
-  Semaphore turn{1};
-};
+LocalAccess::Server::~Server() {
+  if (counters != nullptr) ::munmap(counters, sizeof(*counters));
+  if (signs != nullptr) ::munmap(const_cast<local::Signs*>(signs), sizeof(*signs));
+}
 
 LocalAccess::LocalAccess(Loop& loop, std::span<const ServerRecord> servers, bool enabled,
                          std::int64_t timeout_ms)
@@ -79,16 +57,10 @@ void LocalAccess::give_up(Server& server) {
   }
 }
 
-bool LocalAccess::usable(ServerIndex index) {
-  Server* server = servers_[index].get();
-  if (server == nullptr || server->failed) return false;
-  if (!server->connected) return true;
-  const std::int64_t now = coarse_now_ns();
-  if (now - server->signs->alive_ns.load(std::memory_order_relaxed) > silence_max_ns_) return false;
-  if (now - server->looked_ns < kLookEveryNs) return true;
-  server->looked_ns = now;
-  if (!local::hung_up(server->socket)) return true;
-  give_up(*server);
+bool LocalAccess::still_there(Server& server, std::int64_t now_ns) {
+  server.looked_ns = now_ns;
+  if (!local::hung_up(server.socket)) return true;
+  give_up(server);
   return false;
 }
 
@@ -203,37 +175,9 @@ void LocalAccess::release(InodeId inode, LocalFiles& files) {
   }
 }
 
-bool LocalAccess::borrow(ServerIndex index, std::uint64_t bytes) {
-  const Server& server = *servers_[index];
-  if (server.counters == nullptr) return false;
-  if (server.counters->begun.fetch_add(bytes) + bytes <= server.counters->allowed.load()) {
-    return true;
-  }
-  give_back(index, bytes);
-  return false;
-}
-
-void LocalAccess::give_back(ServerIndex index, std::uint64_t bytes) {
-  add(servers_[index]->counters->ended, bytes, std::memory_order_release);
-}
-
-LocalAccess::Blocks LocalAccess::blocks_of(ServerIndex index, std::uint64_t offset,
-                                           std::uint64_t bytes) const {
-  const Server& server = *servers_[index];
-  const std::uint64_t block =
-      server.counters != nullptr ? std::max<std::uint64_t>(server.counters->block_bytes, 1) : 1;
-  return {offset / block * block, (offset + bytes + block - 1) / block * block};
-}
-
 std::uint64_t LocalAccess::files_made(ServerIndex index) const {
   const Server& server = *servers_[index];
   return server.signs != nullptr ? server.signs->files_made.load(std::memory_order_acquire) : 0;
-}
-
-void LocalAccess::count(ServerIndex index, bool write, std::uint64_t bytes) {
-  local::Counters& counters = *servers_[index]->counters;
-  add(counters.requests, 1);
-  add(write ? counters.written_bytes : counters.read_bytes, bytes);
 }
 
 }  // namespace benchfs

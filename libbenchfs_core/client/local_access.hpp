@@ -6,12 +6,14 @@
 // touched any more, nor those of one that shows no life, so that a server that is dead or hangs is
 // noticed here as anywhere.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "loop/loop.hpp"
 #include "loop/sync.hpp"
 #include "net/cluster_info.hpp"
@@ -54,7 +56,15 @@ class LocalAccess {
   /// Whether files of any server may be had. False for good once there is none.
   bool possible() const { return possible_; }
   /// Whether files of this server may be had, as far as is known. Cheap, for every piece.
-  bool usable(ServerIndex server);
+  bool usable(ServerIndex index) {
+    Server* server = servers_[index].get();
+    if (server == nullptr || server->failed) return false;
+    if (!server->connected) return true;
+    const std::int64_t now_ns = coarse_now_ns();
+    const std::int64_t alive_ns = server->signs->alive_ns.load(std::memory_order_relaxed);
+    if (now_ns - alive_ns > silence_max_ns_) return false;
+    return now_ns - server->looked_ns < kLookEveryNs || still_there(*server, now_ns);
+  }
   /// The same of all servers.
   bool all_usable();
   /// A descriptor of a local file. Errors: not_found: it is missing and `create` is false; any
@@ -68,21 +78,60 @@ class LocalAccess {
   void release(InodeId inode, LocalFiles& files);
   /// Before a write: whether the server lets this process allocate `bytes` in its files without
   /// asking. If so, they are to be given back when the write has ended.
-  bool borrow(ServerIndex server, std::uint64_t bytes);
-  void give_back(ServerIndex server, std::uint64_t bytes);
+  bool borrow(ServerIndex index, std::uint64_t bytes) {
+    local::Counters* counters = servers_[index]->counters;
+    if (counters == nullptr) return false;
+    if (counters->begun.fetch_add(bytes) + bytes <= counters->allowed.load()) return true;
+    give_back(index, bytes);
+    return false;
+  }
+  void give_back(ServerIndex index, std::uint64_t bytes) {
+    add(servers_[index]->counters->ended, bytes, std::memory_order_release);
+  }
   /// The blocks of the server's storage that a range of a local file is in.
   struct Blocks {
     std::uint64_t begin, end;
     std::uint64_t bytes() const { return end - begin; }
   };
-  Blocks blocks_of(ServerIndex server, std::uint64_t offset, std::uint64_t bytes) const;
+  Blocks blocks_of(ServerIndex index, std::uint64_t offset, std::uint64_t bytes) const {
+    const local::Counters* counters = servers_[index]->counters;
+    const std::uint64_t block =
+        counters != nullptr ? std::max<std::uint64_t>(counters->block_bytes, 1) : 1;
+    return {offset / block * block, (offset + bytes + block - 1) / block * block};
+  }
   /// Tells the server what was moved.
-  void count(ServerIndex server, bool write, std::uint64_t bytes);
+  void count(ServerIndex index, bool write, std::uint64_t bytes) {
+    local::Counters& counters = *servers_[index]->counters;
+    add(counters.requests, 1);
+    add(write ? counters.written_bytes : counters.read_bytes, bytes);
+  }
   /// Different for the processes that use a server at the same time, as far as is known.
   unsigned ordinal() const { return ordinal_; }
 
  private:
-  struct Server;
+  /// How long a server's end goes unnoticed, at most, while its files are used.
+  static constexpr std::int64_t kLookEveryNs = 50'000'000;
+  struct Server {
+    explicit Server(const ServerRecord& record) : instance(record.instance) {}
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    std::uint64_t instance;
+    bool connected = false;
+    bool failed = false;  ///< for good: every instance has a name of its own
+    std::int64_t looked_ns = 0;
+    Fd socket;
+    local::Counters* counters = nullptr;
+    const local::Signs* signs = nullptr;
+    Semaphore turn{1};
+  };
+  /// One writer, this session, under its lock: no need for an atomic addition.
+  static void add(std::atomic<std::uint64_t>& sum, std::uint64_t value,
+                  std::memory_order order = std::memory_order_relaxed) {
+    sum.store(sum.load(std::memory_order_relaxed) + value, order);
+  }
+  bool still_there(Server& server, std::int64_t now_ns);
   Task<Result<local::Reply>> exchange(Server& server, local::Request request, Fd* attached);
   Task<Status> connect(Server& server);
   void give_up(Server& server);

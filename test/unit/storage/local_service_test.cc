@@ -116,7 +116,7 @@ TEST_SUITE("local service") {
     CHECK_FALSE(first.borrow(0, 1));  // not connected
     auto file = open(first, 0, true);
     REQUIRE(file.has_value());
-    CHECK(first.block_bytes(0) == store->device()->block_bytes);
+    CHECK(first.blocks_of(0, 1, 1).bytes() == store->device()->block_bytes);
     CHECK(service->lent() == 45 * kMi);
     CHECK(first.borrow(0, 40 * kMi));
     CHECK_FALSE(first.borrow(0, 6 * kMi));
