@@ -4,6 +4,9 @@
 // spin that ends in sleep halves it, down to a few microseconds. With a core to spare small
 // messages are therefore answered without a wake-up; with more processes than cores the spin gives
 // way.
+//
+// A spin also offers the core to whoever waits for it: with more processes than cores that may be
+// the one that the answer is to come from, and the scheduler would let it wait until the spin ends.
 #include "loop/loop.hpp"
 
 #include <sched.h>
@@ -26,6 +29,12 @@ constexpr std::int64_t kDescriptorPollNs = 1'000'000;  // how often a busy loop 
 constexpr int kSleepMaxMs = 60'000;
 constexpr int kPassesMax = 32;     // through what is ready, before the sources have their turn
 constexpr int kPollsPerLook = 16;  // of the spin at the clock: to read it takes as long as a poll
+/// An answer from another core takes no longer; before that a core is offered only if the last
+/// offer was taken. One that is not taken returns sooner than a switch to another process and back.
+constexpr std::int64_t kOfferAfterNs = 2'000, kSwitchNs = 1'500;
+/// Who answers a message gives the core back sooner. Who computes keeps it for a slice of
+/// milliseconds: offers to such may take a hundredth of the time.
+constexpr std::int64_t kOfferMaxNs = 500'000, kOfferShare = 100;
 
 inline void cpu_relax() {
 #if defined(__x86_64__)
@@ -140,6 +149,9 @@ void Loop::idle() {
     spun_since_ns_ = 0;
     return;
   }
+  if (now >= keep_until_ns_ && (core_is_shared_ || now - spun_since_ns_ >= kOfferAfterNs)) {
+    offer_core(now);
+  }
   for (int i = 0; i < kPollsPerLook; ++i) {
     cpu_relax();
     if (!poll_sources()) continue;
@@ -147,6 +159,14 @@ void Loop::idle() {
     spun_since_ns_ = 0;
     return;
   }
+}
+
+void Loop::offer_core(std::int64_t now) {
+  ++offers_;
+  sched_yield();
+  const std::int64_t taken_ns = now_ns() - now;
+  core_is_shared_ = taken_ns > kSwitchNs;
+  if (taken_ns > kOfferMaxNs) keep_until_ns_ = now + kOfferShare * taken_ns;
 }
 
 int Loop::arm() {

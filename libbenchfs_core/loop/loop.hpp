@@ -114,6 +114,8 @@ class Loop {
 
   /// Times that the loop has slept; a test of idleness.
   std::uint64_t sleeps() const { return sleeps_; }
+  /// Times that it has offered its core to others while it had nothing to do.
+  std::uint64_t offers() const { return offers_; }
 
  private:
   friend class TimerWait;
@@ -137,6 +139,7 @@ class Loop {
   bool poll_descriptors(int timeout_ms);
   bool run_ready();
   void idle();
+  void offer_core(std::int64_t now_ns);
   void sleep(std::int64_t now_ns);
 
   int epoll_fd_ = -1;
@@ -150,7 +153,9 @@ class Loop {
   std::int64_t spun_since_ns_ = 0;  ///< when the current idle spin began; 0: not spinning
   std::int64_t spin_ns_;            ///< current budget, between spin_min and spin_max
   std::int64_t spin_max_ns_;
-  std::uint64_t sleeps_ = 0;
+  std::uint64_t sleeps_ = 0, offers_ = 0;
+  bool core_is_shared_ = false;     ///< somebody took the core when it was offered last
+  std::int64_t keep_until_ns_ = 0;  ///< they kept it too long: no offers before this
   unsigned descriptors_waiting_ = 0;
 };
 

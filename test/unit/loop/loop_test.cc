@@ -369,6 +369,22 @@ TEST_SUITE("loop sleep") {
     loop->remove_source(source);
   }
 
+  TEST_CASE("sleep: a loop that spins offers its core, one that has work does not") {
+    auto loop = make_loop({.spin_us = 1'000'000});
+    CountingSource source;
+    REQUIRE(loop->add_source(source));
+    loop->run_until([&] { return loop->offers() > 2; });
+    CHECK(loop->sleeps() == 0);
+    // Else every look at the clock would be one at the scheduler.
+    CHECK(source.polls > 2 * static_cast<int>(loop->offers()));
+    source.work = 20'000;
+    const std::uint64_t offers = loop->offers();
+    const int polls = source.polls;
+    loop->run_until([&] { return source.polls > polls + 10'000; });
+    CHECK(loop->offers() == offers);
+    loop->remove_source(source);
+  }
+
   TEST_CASE("sleep: many wake-ups are one") {
     auto loop = make_loop({.spin_us = 0});
     for (int i = 0; i < 1000; ++i) loop->wake();
