@@ -33,8 +33,10 @@ constexpr int kPollsPerLook = 16;  // of the spin at the clock: to read it takes
 /// offer was taken. One that is not taken returns sooner than a switch to another process and back.
 constexpr std::int64_t kOfferAfterNs = 2'000, kSwitchNs = 1'500;
 /// Who answers a message gives the core back sooner. Who computes keeps it for a slice of
-/// milliseconds: offers to such may take a hundredth of the time.
-constexpr std::int64_t kOfferMaxNs = 500'000, kOfferShare = 100;
+/// milliseconds. After such an offer there is none for as long as it took, and twice as long after
+/// each further one, up to this factor. Meanwhile the loop soon sleeps: that gives the core away,
+/// too, and the wake-up does not wait for the end of a slice.
+constexpr std::int64_t kOfferMaxNs = 500'000, kKeepMax = 128;
 
 inline void cpu_relax() {
 #if defined(__x86_64__)
@@ -144,14 +146,14 @@ void Loop::idle() {
   const std::int64_t now = now_ns();
   if (spun_since_ns_ == 0) spun_since_ns_ = now;
   const Scope scope(*this);
-  if (now - spun_since_ns_ >= spin_ns_) {
+  const bool offers = now >= keep_until_ns_;
+  const std::int64_t spun_ns = now - spun_since_ns_;
+  if (spun_ns >= (offers ? spin_ns_ : std::min(spin_ns_, kOfferAfterNs))) {
     sleep(now);
     spun_since_ns_ = 0;
     return;
   }
-  if (now >= keep_until_ns_ && (core_is_shared_ || now - spun_since_ns_ >= kOfferAfterNs)) {
-    offer_core(now);
-  }
+  if (offers && (core_is_shared_ || spun_ns >= kOfferAfterNs)) offer_core(now);
   for (int i = 0; i < kPollsPerLook; ++i) {
     cpu_relax();
     if (!poll_sources()) continue;
@@ -166,7 +168,12 @@ void Loop::offer_core(std::int64_t now) {
   sched_yield();
   const std::int64_t taken_ns = now_ns() - now;
   core_is_shared_ = taken_ns > kSwitchNs;
-  if (taken_ns > kOfferMaxNs) keep_until_ns_ = now + kOfferShare * taken_ns;
+  if (taken_ns > kOfferMaxNs) {
+    keep_until_ns_ = now + taken_ns + keep_factor_ * taken_ns;
+    keep_factor_ = std::min(2 * keep_factor_, kKeepMax);
+  } else if (core_is_shared_) {
+    keep_factor_ = 1;
+  }
 }
 
 int Loop::arm() {

@@ -156,6 +156,7 @@ class Loop {
   std::uint64_t sleeps_ = 0, offers_ = 0;
   bool core_is_shared_ = false;     ///< somebody took the core when it was offered last
   std::int64_t keep_until_ns_ = 0;  ///< they kept it too long: no offers before this
+  std::int64_t keep_factor_ = 1;
   unsigned descriptors_waiting_ = 0;
 };
 
