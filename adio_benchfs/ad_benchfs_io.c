@@ -93,13 +93,12 @@ static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Dat
   benchfs_file_t* file = bfs_file(fd)->file;
   const size_t bytes = bytes_of(datatype, count);
   const int mode = bytes > 0 ? bfs_lock_mode(fd, direction) : BFS_UNLOCKED;
-  struct bfs_lock lock = {0, 0};
-  int64_t result = 0;
+  struct bfs_lock lock;
+  int64_t result;
   int code;
 
   if (file_ptr_type == ADIO_INDIVIDUAL) offset = fd->fp_ind;
-  if (mode != BFS_UNLOCKED)
-    result = -bfs_atomic_lock_range(fd, &lock, offset, (ADIO_Offset)bytes, mode);
+  result = -bfs_atomic_lock_range(fd, &lock, offset, (ADIO_Offset)bytes, mode);
   if (result < 0) {
     /* Without the lock there is no access. */
   } else if (direction == BFS_WRITE) {
@@ -108,10 +107,8 @@ static void contiguous(ADIO_File fd, const void* buf, bfs_count_t count, MPI_Dat
   } else {
     result = benchfs_pread(file, (void*)buf, bytes, (uint64_t)offset);
   }
-  if (lock.held) {
-    code = bfs_atomic_unlock(fd, &lock, result < 0 ? (int)-result : 0);
-    if (code != 0) result = -code;
-  }
+  code = bfs_atomic_unlock(fd, &lock, result < 0 ? (int)-result : 0);
+  if (code != 0) result = -code;
   if (bfs_file(fd)->recording) result = record(fd, buf, bytes, direction, result);
   MPIR_Status_set_bytes(status, datatype, (MPI_Count)MPL_MAX(result, 0));
   if (result < 0) {

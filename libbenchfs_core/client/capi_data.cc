@@ -7,15 +7,15 @@ using namespace benchfs::capi;
 
 namespace {
 
-enum class Kind { read, write };
-constexpr const char* name_of(Kind kind) {
-  return kind == Kind::read ? "read" : "write";
+using Direction = Transfer::Direction;
+constexpr const char* name_of(Direction direction) {
+  return direction == Direction::read ? "read" : "write";
 }
 
 /// Of one call.
 struct Access {
   OpenFile* file;
-  Kind kind;
+  Direction direction;
   std::span<const benchfs_extent> extents;
   std::span<const iovec> memory;
 };
@@ -24,11 +24,13 @@ struct Access {
 inline int check(const Access& access) {
   const OpenFile* file = access.file;
   const auto refuse = [&](int error, const char* why) {
-    return capi::refuse(file, name_of(access.kind), error, why);
+    return capi::refuse(file, name_of(access.direction), error, why);
   };
   if (file->directory) return refuse(EISDIR, "is a directory");
-  if (access.kind == Kind::read && !file->readable) return refuse(EBADF, "not open for reading");
-  if (access.kind == Kind::write && !file->writable) return refuse(EBADF, "not open for writing");
+  if (access.direction == Direction::read && !file->readable)
+    return refuse(EBADF, "not open for reading");
+  if (access.direction == Direction::write && !file->writable)
+    return refuse(EBADF, "not open for writing");
   std::uint64_t file_bytes = 0;
   for (const benchfs_extent& extent : access.extents) {
     if (extent.offset > kFileBytesMax || extent.bytes > kFileBytesMax - extent.offset) {
@@ -52,14 +54,14 @@ inline int check(const Access& access) {
 /// What can be done without a task is done without one.
 bool at_once(Client& client, const Access& access) {
   if (access.extents.size() != 1 || access.memory.size() != 1) return false;
-  const auto direction =
-      access.kind == Kind::read ? Transfer::Direction::read : Transfer::Direction::write;
-  return Transfer::at_once(client, *access.file, direction, access.extents[0], access.memory[0]);
+  return Transfer::at_once(client, *access.file, access.direction, access.extents[0],
+                           access.memory[0]);
 }
 
 Task<Outcome> transfer(Client& client, const Access& access, bool in_call) {
   OpenFile* file = access.file;
-  if (access.kind == Kind::read) return client.read(file, access.extents, access.memory, in_call);
+  if (access.direction == Direction::read)
+    return client.read(file, access.extents, access.memory, in_call);
   if (file->through != Through::nothing) {
     return client.write_through(file, access.extents, access.memory, in_call);
   }
@@ -76,7 +78,7 @@ std::int64_t blocking(const Access& access) {
       if (at_once(client, access)) return static_cast<std::int64_t>(access.extents[0].bytes);
       outcome = client.run(transfer(client, access, true));
     }
-    return given(access.file, name_of(access.kind), outcome);
+    return given(access.file, name_of(access.direction), outcome);
   });
 }
 
@@ -84,14 +86,14 @@ int nonblocking(const Access& access, benchfs_request_t** out) {
   return guarded([&]() -> int {
     if (const int error = check(access); error != 0) return error;
     OpenFile* file = access.file;
-    auto request = std::make_unique<Request>(*file->client, name_of(access.kind), file->path);
+    auto request = std::make_unique<Request>(*file->client, name_of(access.direction), file->path);
     request->file = file;
     request->extents.assign(access.extents.begin(), access.extents.end());
     request->memory.assign(access.memory.begin(), access.memory.end());
     return start(
         std::move(request),
         [&](Request& self) {
-          const Access kept{file, access.kind, self.extents, self.memory};
+          const Access kept{file, access.direction, self.extents, self.memory};
           return transfer(*file->client, kept, false);
         },
         out);
@@ -103,36 +105,36 @@ int nonblocking(const Access& access, benchfs_request_t** out) {
 std::int64_t benchfs_pread(benchfs_file_t* file, void* buffer, size_t bytes, std::uint64_t offset) {
   const benchfs_extent extent{offset, bytes};
   const iovec memory{buffer, bytes};
-  return blocking({file_of(file), Kind::read, {&extent, 1}, {&memory, 1}});
+  return blocking({file_of(file), Direction::read, {&extent, 1}, {&memory, 1}});
 }
 
 std::int64_t benchfs_pwrite(benchfs_file_t* file, const void* buffer, size_t bytes,
                             std::uint64_t offset) {
   const benchfs_extent extent{offset, bytes};
   const iovec memory{const_cast<void*>(buffer), bytes};  // only read from
-  return blocking({file_of(file), Kind::write, {&extent, 1}, {&memory, 1}});
+  return blocking({file_of(file), Direction::write, {&extent, 1}, {&memory, 1}});
 }
 
 std::int64_t benchfs_read_list(benchfs_file_t* file, const struct benchfs_extent* extents,
                                size_t n_extents, const struct iovec* memory, size_t n_memory) {
-  return blocking({file_of(file), Kind::read, {extents, n_extents}, {memory, n_memory}});
+  return blocking({file_of(file), Direction::read, {extents, n_extents}, {memory, n_memory}});
 }
 
 std::int64_t benchfs_write_list(benchfs_file_t* file, const struct benchfs_extent* extents,
                                 size_t n_extents, const struct iovec* memory, size_t n_memory) {
-  return blocking({file_of(file), Kind::write, {extents, n_extents}, {memory, n_memory}});
+  return blocking({file_of(file), Direction::write, {extents, n_extents}, {memory, n_memory}});
 }
 
 int benchfs_read_list_start(benchfs_file_t* file, const struct benchfs_extent* extents,
                             size_t n_extents, const struct iovec* memory, size_t n_memory,
                             benchfs_request_t** request) {
-  return nonblocking({file_of(file), Kind::read, {extents, n_extents}, {memory, n_memory}},
+  return nonblocking({file_of(file), Direction::read, {extents, n_extents}, {memory, n_memory}},
                      request);
 }
 
 int benchfs_write_list_start(benchfs_file_t* file, const struct benchfs_extent* extents,
                              size_t n_extents, const struct iovec* memory, size_t n_memory,
                              benchfs_request_t** request) {
-  return nonblocking({file_of(file), Kind::write, {extents, n_extents}, {memory, n_memory}},
+  return nonblocking({file_of(file), Direction::write, {extents, n_extents}, {memory, n_memory}},
                      request);
 }
