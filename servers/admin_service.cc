@@ -60,6 +60,7 @@ Task<void> AdminService::space(Incoming incoming) {
   reply.stored_bytes = measure->stored_bytes;
   reply.room_bytes = measure->room_bytes;
   reply.files = meta_.files();
+  reply.set_aside_bytes = device.set_aside_bytes;
   co_await incoming.reply<wire::ServerSpace>(reply);
 }
 

@@ -235,7 +235,9 @@ void Server::start_local_service() {
                                      {.instance = record_.instance,
                                       .shares_max = config_.open_files_max,
                                       .clients_max = 4096,
-                                      .space = space_.get()});
+                                      .space = space_.get(),
+                                      .map = &cluster_->map,
+                                      .self = index_});
   if (service) {
     local_service_ = std::move(*service);
   } else {

@@ -11,10 +11,11 @@
 namespace benchfs {
 
 /// How chunks are read and written.
-enum class IoMode : std::uint8_t { automatic, ring, direct, plain };
+enum class IoMode : std::uint8_t { automatic, ring, direct, plain, memory };
 template <>
 struct EnumNames<IoMode> {
-  static constexpr std::array<std::string_view, 4> kNames{"auto", "ring", "direct", "plain"};
+  static constexpr std::array<std::string_view, 5> kNames{"auto", "ring", "direct", "plain",
+                                                          "memory"};
 };
 
 // clang-format off
@@ -76,8 +77,9 @@ struct EnumNames<IoMode> {
     " Not with io_mode direct.",                                                                    \
     )                                                                                               \
   X(config::Choice<IoMode>, io_mode, io_mode, IoMode::automatic,                                    \
-    "auto: plain on tmpfs, ring elsewhere; ring: io_uring; direct: io_uring with O_DIRECT where"    \
-    " aligned; plain: system calls.",                                                               \
+    "auto: memory on tmpfs of 1 GiB and more, plain on smaller ones, ring elsewhere; ring: io_uring;" \
+    " direct: io_uring with O_DIRECT where aligned; plain: system calls; memory: copies to and from" \
+    " one mapped file, tmpfs only.",                                                                \
     )                                                                                               \
   X(config::Integer, ring_entries, ring_entries, 256,                                               \
     "Submission queue entries of the io_uring.",                                                    \

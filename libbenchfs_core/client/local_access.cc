@@ -92,7 +92,8 @@ Task<Status> LocalAccess::connect(Server& server) {
   BFS_CO_TRY(socket, local::connect_to(server.instance));
   server.socket = std::move(socket);
   Fd memory;
-  local::Request request{local::Op::hello, 0, 0, 0, 0};
+  local::Request request{};
+  request.op = local::Op::hello;
   auto greeting = exchange(server, request, &memory);
   BFS_CO_TRY(reply, co_await greeting);
   if (reply.status != 0 || reply.instance != server.instance || !memory) {
@@ -110,44 +111,95 @@ Task<Status> LocalAccess::connect(Server& server) {
   void* signs = ::mmap(nullptr, sizeof(local::Signs), PROT_READ, MAP_SHARED, memory.get(), 0);
   if (signs == MAP_FAILED) co_return fail(Errc::no_memory, errno);
   server.signs = static_cast<const local::Signs*>(signs);
+  auto mapping = map_arena(server);
+  BFS_CO_CHECK(mapped, co_await mapping);
   server.connected = true;
   server.looked_ns = coarse_now_ns();
   ordinal_ = reply.ordinal;
   co_return Status{};
 }
 
-Task<Result<Fd>> LocalAccess::open(ServerIndex index, InodeId inode, unsigned stripe, bool create) {
-  Server& server = *servers_[index];
-  if (descriptors_ >= kDescriptorsMax) co_return fail(Errc::busy, EMFILE);
-  ++descriptors_;
+Task<Status> LocalAccess::map_arena(Server& server) {
+  Fd data, index;
+  local::Request request{};
+  request.op = local::Op::arena;
+  auto asking = exchange(server, request, &data);
+  BFS_CO_TRY(reply, co_await asking);
+  if (reply.status == static_cast<std::uint32_t>(Errc::not_supported)) co_return Status{};
+  const std::uint32_t slot = reply.ordinal;
+  if (reply.status != 0 || !data) co_return fail(Errc::busy, EAGAIN);
+  request.op = local::Op::arena_index;
+  auto asking_index = exchange(server, request, &index);
+  BFS_CO_TRY(with_index, co_await asking_index);
+  if (with_index.status != 0 || !index) co_return fail(Errc::unreachable, ECONNREFUSED);
+  auto view = arena::View::map(data.get(), index.get(), slot);
+  if (!view) {
+    log_info("the storage of a server on this host cannot be mapped ({}): messages are used",
+             to_text(view.error().code));
+    co_return std::unexpected(view.error());
+  }
+  static_cast<void>(index.release());  // it is the view's
+  server.arena = std::move(*view);
+  co_return Status{};
+}
+
+/// One question at a time, after connecting if that was not done yet; without a question no more
+/// than that. A server that does not answer is given up.
+Task<Status> LocalAccess::ask(Server& server, std::optional<local::Request> request, Fd* attached) {
   co_await server.turn.acquire();
   Status status;
-  Fd file;
   if (server.failed) status = fail(Errc::unreachable, ECONNRESET);
   if (status && !server.connected) {
     auto connecting = connect(server);
     status = co_await connecting;
     if (!status) give_up(server);
   }
-  if (status) {
-    auto asking = exchange(server,
-                           {.op = local::Op::share,
-                            .stripe = stripe,
-                            .inode = inode,
-                            .create = create ? 1u : 0u,
-                            .zero = 0},
-                           &file);
+  if (status && request) {
+    auto asking = exchange(server, *request, attached);
     const Result<local::Reply> reply = co_await asking;
     if (!reply) {
       status = std::unexpected(reply.error());
       give_up(server);
     } else if (reply->status != 0) {
-      status = fail(static_cast<Errc>(reply->status), 0);
-    } else if (!file) {  // given, but this process has no descriptor left for it
-      status = fail(Errc::busy, EMFILE);
+      status = fail(errc_from_wire(static_cast<std::uint16_t>(reply->status)));
     }
   }
   server.turn.release();
+  co_return status;
+}
+
+Task<Status> LocalAccess::ready(ServerIndex index) {
+  auto asking = ask(*servers_[index], std::nullopt, nullptr);
+  co_return co_await asking;
+}
+
+Task<Status> LocalAccess::open_up(ServerIndex index, InodeId inode, std::uint64_t segment,
+                                  std::uint32_t chunk_shift, std::uint32_t count, bool create) {
+  const local::Request request{.op = local::Op::open_up,
+                               .stripe = 0,
+                               .inode = inode,
+                               .create = create ? 1u : 0u,
+                               .chunk_shift = chunk_shift,
+                               .segment = segment,
+                               .count = count,
+                               .zero = 0};
+  auto asking = ask(*servers_[index], request, nullptr);
+  co_return co_await asking;
+}
+
+Task<Result<Fd>> LocalAccess::open(ServerIndex index, InodeId inode, unsigned stripe, bool create) {
+  if (descriptors_ >= kDescriptorsMax) co_return fail(Errc::busy, EMFILE);
+  ++descriptors_;
+  Fd file;
+  local::Request request{};
+  request.op = local::Op::share;
+  request.stripe = stripe;
+  request.inode = inode;
+  request.create = create ? 1u : 0u;
+  auto asking = ask(*servers_[index], request, &file);
+  Status status = co_await asking;
+  // Given, but this process has no descriptor left for it.
+  if (status && !file) status = fail(Errc::busy, EMFILE);
   if (!status) {
     --descriptors_;
     co_return std::unexpected(status.error());
@@ -160,7 +212,10 @@ void LocalAccess::release(ServerIndex index, InodeId inode, unsigned stripe, Fd&
   file.reset();
   --descriptors_;
   if (server.failed) return;
-  const local::Request request{local::Op::release, stripe, inode, 0, 0};
+  local::Request request{};
+  request.op = local::Op::release;
+  request.stripe = stripe;
+  request.inode = inode;
   // What is not told now, the server learns when the connection ends.
   static_cast<void>(local::send_packet(server.socket, std::as_bytes(std::span{&request, 1})));
 }

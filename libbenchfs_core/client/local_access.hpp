@@ -1,5 +1,6 @@
-// Chunk files of servers on this host, read and written by this process itself: one copy, no
-// message, no other process. docs/adr/0007-local-access.md. Private to client/.
+// Data of servers on this host, read and written by this process itself: one copy, no message, no
+// other process. A server has chunk files, or an arena in memory. docs/adr/0007-local-access.md,
+// 0024-arena.md. Private to client/.
 //
 // Whatever stands in the way (another host, another user, a server that does not offer it, no more
 // descriptors) is no error: messages do the same. The files of a server that has hung up are not
@@ -10,9 +11,11 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "arena/view.hpp"
 #include "base/clock.hpp"
 #include "loop/loop.hpp"
 #include "loop/sync.hpp"
@@ -26,6 +29,7 @@ namespace benchfs {
 struct LocalFile {
   Fd fd;                         ///< none: not open
   std::uint64_t missing_at = 0;  ///< it was missing when its server had made so many files; 0: no
+  std::uint32_t opened_up = 0;   ///< in an arena: segments that were asked for at once, last time
 };
 
 /// Those of one open file.
@@ -67,6 +71,16 @@ class LocalAccess {
   }
   /// The same of all servers.
   bool all_usable();
+  bool connected(ServerIndex index) const { return servers_[index]->connected; }
+  /// Connects, if that was not done yet. Error: use messages.
+  Task<Status> ready(ServerIndex server);
+  /// The server's arena; null: it has none, or is not connected.
+  arena::View* arena(ServerIndex index) const { return servers_[index]->arena.get(); }
+  /// Has the server make ready a segment of a file in its arena, to write to it, and `count` in all,
+  /// as they follow there; or, without `create`, put what it has of the file into the arena. Errors:
+  /// not_found: it has nothing; any other: use messages.
+  Task<Status> open_up(ServerIndex server, InodeId inode, std::uint64_t segment,
+                       std::uint32_t chunk_shift, std::uint32_t count, bool create);
   /// A descriptor of a local file. Errors: not_found: it is missing and `create` is false; any
   /// other: use messages.
   Task<Result<Fd>> open(ServerIndex server, InodeId inode, unsigned stripe, bool create);
@@ -124,6 +138,7 @@ class LocalAccess {
     Fd socket;
     local::Counters* counters = nullptr;
     const local::Signs* signs = nullptr;
+    std::unique_ptr<arena::View> arena;  ///< null: it has files
     Semaphore turn{1};
   };
   /// One writer, this session, under its lock: no need for an atomic addition.
@@ -132,8 +147,10 @@ class LocalAccess {
     sum.store(sum.load(std::memory_order_relaxed) + value, order);
   }
   bool still_there(Server& server, std::int64_t now_ns);
+  Task<Status> ask(Server& server, std::optional<local::Request> request, Fd* attached);
   Task<Result<local::Reply>> exchange(Server& server, local::Request request, Fd* attached);
   Task<Status> connect(Server& server);
+  Task<Status> map_arena(Server& server);
   void give_up(Server& server);
 
   Loop& loop_;

@@ -16,6 +16,7 @@ namespace benchfs {
 struct benchfs_statfs sum_of(std::span<const SpaceOfServer> servers) {
   struct Storage {
     std::uint64_t total = 0, free = 0, room = 0;  ///< sums of what the servers may have
+    std::uint64_t aside = 0;  ///< for the data of one server each
     std::uint64_t reserve = ~0ull;
     const wire::ServerSpace::Reply* device = nullptr;  ///< as the last one has seen it
   };
@@ -31,6 +32,7 @@ struct benchfs_statfs sum_of(std::span<const SpaceOfServer> servers) {
     storage.device = &space;
     storage.reserve = std::min(storage.reserve, space.reserve_bytes);
     storage.room += space.room_bytes;
+    storage.aside += space.set_aside_bytes;
     if (space.limit_bytes == 0) {
       storage.total += space.device_bytes;
       storage.free += space.device_free;
@@ -41,11 +43,13 @@ struct benchfs_statfs sum_of(std::span<const SpaceOfServer> servers) {
   }
   for (const auto& [place, storage] : storages) {
     const wire::ServerSpace::Reply& device = *storage.device;
-    const std::uint64_t usable =
-        device.device_available - std::min(device.device_available, storage.reserve);
+    // What this one sees as free, and what it does not see, as others have set it aside.
+    const std::uint64_t for_all = device.device_available - device.set_aside_bytes;
+    const std::uint64_t usable = for_all - std::min(for_all, storage.reserve) + storage.aside;
+    const std::uint64_t free = device.device_free - device.set_aside_bytes + storage.aside;
     const std::uint64_t available = std::min(storage.room, usable);
     sum.total_bytes += std::min(storage.total, device.device_bytes);
-    sum.free_bytes += std::max(available, std::min(storage.free, device.device_free));
+    sum.free_bytes += std::max(available, std::min(storage.free, free));
     sum.available_bytes += available;
     std::uint64_t files = available / std::max<std::uint64_t>(device.block_bytes, 1);
     sum.free_files += std::min(files, device.device_files);

@@ -160,15 +160,13 @@ Task<void> Transfer::walk(std::span<const benchfs_extent> extents, std::span<con
     if (piece.offset < from || piece.offset >= to) continue;
     const ServerIndex server = client_.map().owner(file_.inode, piece.offset >> shift);
     if (local_ && client_.local().usable(server)) {
-      const StripePlace at = stripe_at(piece.offset);
-      const LocalFile& file = file_.local->at(server, at.file);
-      Taken taken = Taken::yes;
-      if (file.fd)
-        taken = move_here(server, at, file.fd.get(), piece);
-      else if (still_missing(server, file))
-        missing_.push_back({piece.offset, piece.bytes, piece.memory});
-      else
-        taken = co_await move_here(server, piece);
+      Taken taken = Taken::no;
+      if (const auto moved = move_at_once(server, piece)) {
+        taken = *moved;
+      } else {
+        auto opening = open_here(server, piece);
+        taken = co_await opening;
+      }
       if (taken == Taken::yes) continue;
     }
     if (contiguous_ || piece.bytes >= kPackedBelow) {
@@ -195,8 +193,33 @@ bool Transfer::local_pays(std::uint64_t total) const {
   return ++file_.transfers >= kLocalFromTransfers;
 }
 
+/// Nothing: what is needed for it has to be opened first.
+std::optional<Transfer::Taken> Transfer::move_at_once(ServerIndex server,
+                                                      const PieceCursor::Piece& piece) {
+  if (!client_.local().connected(server)) return std::nullopt;
+  if (client_.local().arena(server) != nullptr) return move_in_arena(server, piece);
+  const StripePlace at = stripe_at(piece.offset);
+  const LocalFile& file = file_.local->at(server, at.file);
+  if (file.fd) return move_here(server, at, file.fd.get(), piece);
+  if (!still_missing(server, file)) return std::nullopt;
+  missing_.push_back({piece.offset, piece.bytes, piece.memory});
+  return Taken::yes;
+}
+
+Task<Transfer::Taken> Transfer::open_here(ServerIndex server, PieceCursor::Piece piece) {
+  if (!client_.local().connected(server)) {
+    auto connecting = client_.local().ready(server);
+    const Status connected = co_await connecting;
+    if (!connected) co_return Taken::no;
+    if (const auto moved = move_at_once(server, piece)) co_return *moved;
+  }
+  auto opening = client_.local().arena(server) != nullptr ? open_in_arena(server, piece)
+                                                          : open_file(server, piece);
+  co_return co_await opening;
+}
+
 /// The piece's local file is not open yet.
-Task<Transfer::Taken> Transfer::move_here(ServerIndex server, PieceCursor::Piece piece) {
+Task<Transfer::Taken> Transfer::open_file(ServerIndex server, PieceCursor::Piece piece) {
   const StripePlace at = stripe_at(piece.offset);
   const bool create = direction_ == Direction::write;
   const std::uint64_t made = client_.local().files_made(server);

@@ -49,8 +49,8 @@ class Transfer {
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
-  /// Moves all of one piece by a system call, within a blocking call: true. False if that is not to
-  /// be had, or did not go well: then run() does it (transfer_at_once.cc).
+  /// Moves all of one piece by a copy or a system call, within a blocking call: true. False if that
+  /// is not to be had, or did not go well: then run() does it (transfer_at_once.cc).
   static bool at_once(Client& client, OpenFile& file, Direction direction,
                       const benchfs_extent& extent, const iovec& memory);
   /// The home server knows already of what is going to be written.
@@ -69,6 +69,8 @@ class Transfer {
   };
   /// A part of a piece that its owner does not have: a hole, or beyond the end of the file.
   using Missing = LocalMover::Missing;
+  /// Whether a piece was moved here; else a message does it.
+  enum class Taken { yes, no };
 
   // The rules that at_once() and run() have in common.
   static bool local_allowed(Client& client, const OpenFile& file, Direction direction);
@@ -79,11 +81,20 @@ class Transfer {
   /// What the session knows after a write up to `end`, whatever came of it.
   static void ended_write(Client& client, OpenFile& file, std::uint64_t end);
 
+  /// Of a piece in an arena's segment: bytes that are there, or were written. Errors: not_found: the
+  /// segment has no map; stale: the arena is not to be used any more.
+  static Result<std::size_t> copy_at_once(LocalAccess& local, ServerIndex server, InodeId inode,
+                                          Direction direction, std::uint64_t offset,
+                                          std::span<std::byte> memory);
+  Taken took_from_arena(const PieceCursor::Piece& piece, std::size_t there);
   bool local_pays(std::uint64_t total) const;
   Task<void> walk(std::span<const benchfs_extent> extents, std::span<const iovec> memory,
                   std::uint64_t from, std::uint64_t to);
-  enum class Taken { yes, no };
-  Task<Taken> move_here(ServerIndex server, PieceCursor::Piece piece);
+  std::optional<Taken> move_at_once(ServerIndex server, const PieceCursor::Piece& piece);
+  Task<Taken> open_here(ServerIndex server, PieceCursor::Piece piece);
+  Task<Taken> open_file(ServerIndex server, PieceCursor::Piece piece);
+  std::optional<Taken> move_in_arena(ServerIndex server, const PieceCursor::Piece& piece);
+  Task<Taken> open_in_arena(ServerIndex server, PieceCursor::Piece piece);
   bool still_missing(ServerIndex server, const LocalFile& file) const;
   Taken move_here(ServerIndex server, const StripePlace& at, int fd,
                   const PieceCursor::Piece& piece);

@@ -44,21 +44,32 @@ bool Transfer::at_once(Client& client, OpenFile& file, Direction direction,
   LocalAccess& local = client.local();
   const ServerIndex server = client.map().owner(file.inode, extent.offset >> file.chunk_shift());
   if (!local.usable(server)) return false;
+  if (!local.connected(server)) return false;
+  const bool in_arena = local.arena(server) != nullptr;
+  // Blocks are counted by their places: in an arena in the file, else in the local file.
   const StripePlace at = stripe_at(extent.offset);
-  const int fd = file.local->at(server, at.file).fd.get();
-  if (fd < 0) return false;
+  const std::uint64_t place = in_arena ? extent.offset : at.offset;
+  const int fd = in_arena ? -1 : file.local->at(server, at.file).fd.get();
+  if (!in_arena && fd < 0) return false;
 
   std::uint64_t borrowed = 0;
   if (writes) {
-    borrowed = local.blocks_of(server, at.offset, bytes).bytes();
+    borrowed = local.blocks_of(server, place, bytes).bytes();
     if (!local.borrow(server, borrowed)) return false;
     file.dirty_servers[server] = true;
   }
-  const auto from = static_cast<off_t>(at.offset);
-  const ssize_t moved = writes ? ::pwrite(fd, memory.iov_base, bytes, from)
-                               : ::pread(fd, memory.iov_base, bytes, from);
-  const bool all = moved == static_cast<ssize_t>(bytes);
-  if (all) local.count(server, writes, bytes);
+  bool all = false;
+  if (in_arena) {
+    const std::span<std::byte> data{static_cast<std::byte*>(memory.iov_base), bytes};
+    const auto moved = copy_at_once(local, server, file.inode, direction, extent.offset, data);
+    all = moved && *moved == bytes;
+  } else {
+    const auto from = static_cast<off_t>(at.offset);
+    const ssize_t moved = writes ? ::pwrite(fd, memory.iov_base, bytes, from)
+                                 : ::pread(fd, memory.iov_base, bytes, from);
+    all = moved == static_cast<ssize_t>(bytes);
+    if (all) local.count(server, writes, bytes);
+  }
   if (writes) local.give_back(server, borrowed);
   if (!all) return false;
 

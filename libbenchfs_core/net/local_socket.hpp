@@ -1,5 +1,6 @@
 // Between processes of one user on one host: packets over a Unix socket, with descriptors. A server
-// gives its chunk files to clients this way (docs/adr/0007-local-access.md).
+// gives its chunk files, or its arena, to clients this way (docs/adr/0007-local-access.md,
+// 0024-arena.md).
 //
 // The socket has an abstract name made of the server's instance, so it is seen within one network
 // namespace alone and goes with the process. Each side takes the kernel's word for the user id of
@@ -17,25 +18,31 @@ namespace benchfs::local {
 
 enum class Op : std::uint32_t {
   // 1 was a hello with a smaller memory.
-  share = 2,    ///< reply: the descriptor of a local file
-  release = 3,  ///< the client has closed one; no reply
-  watch = 4,    ///< reply: the Signs with it
-  hello = 5,    ///< reply: the connection's ordinal, and the Counters with it
+  share = 2,        ///< reply: the descriptor of a local file
+  release = 3,      ///< the client has closed one; no reply
+  watch = 4,        ///< reply: the Signs with it
+  hello = 5,        ///< reply: the connection's ordinal, and the Counters with it
+  arena = 6,        ///< reply: the connection's slot, and the arena's blocks with it
+  arena_index = 7,  ///< reply: the arena's index with it
+  open_up = 8,      ///< segments of a file in the arena
 };
 
 struct Request {
   Op op;
   std::uint32_t stripe;  ///< which local file of the inode
   std::uint64_t inode;
-  std::uint32_t create;  ///< make it if it is missing: 0 or 1
+  std::uint32_t create;       ///< make it if it is missing: 0 or 1
+  std::uint32_t chunk_shift;  ///< of the file
+  std::uint64_t segment;      ///< open_up: this one, and if `create` is 1 ...
+  std::uint32_t count;        ///< ... so many in all, as they follow on this server
   std::uint32_t zero;
 };
 struct Reply {
   std::uint32_t status;   ///< an Errc, or 0
-  std::uint32_t ordinal;  ///< of the connection, from 0
+  std::uint32_t ordinal;  ///< of the connection, from 0; or its slot
   std::uint64_t instance;
 };
-static_assert(sizeof(Request) == 24 && sizeof(Reply) == 16);
+static_assert(sizeof(Request) == 40 && sizeof(Reply) == 16);
 
 /// Of one client, in memory that both sides see and change.
 struct Counters {

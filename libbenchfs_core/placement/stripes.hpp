@@ -26,6 +26,12 @@ constexpr StripePlace stripe_at(std::uint64_t offset) {
           kStripeBytes - within};
 }
 
+/// The place in the whole of byte `offset` of local file `file`: stripe_at() backwards.
+constexpr std::uint64_t stripe_origin(unsigned file, std::uint64_t offset) {
+  const std::uint64_t row = (offset >> kStripeShift) * kStripeFiles + file;
+  return (row << kStripeShift) + (offset & (kStripeBytes - 1));
+}
+
 /// Bytes of local file `file` that lie before offset `size` of the whole.
 constexpr std::uint64_t stripe_size(std::uint64_t size, unsigned file) {
   const StripePlace end = stripe_at(size);

@@ -37,6 +37,7 @@ struct ServerSpace {
     std::uint64_t stored_bytes;   ///< allocated by file data
     std::uint64_t room_bytes;     ///< that file data may still take
     std::uint64_t files;          ///< inodes whose home it is
+    std::uint64_t set_aside_bytes;  ///< of what is free and available: for this server's file data
   };
 };
 

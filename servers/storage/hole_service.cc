@@ -156,7 +156,7 @@ Task<Result<wire::Seek::Reply>> HoleService::find(wire::Seek::Request request) {
 
 Task<Result<wire::Seek::Reply>> HoleService::find_hole(wire::Seek::Request request) {
   const std::uint32_t shift = request.chunk_shift;
-  ChunkStore::HoleSearch search(store_, request.inode);
+  const std::unique_ptr<ChunkStore::HoleSearch> search = store_.search_holes(request.inode);
   unsigned looks_before = 0;
   std::uint64_t chunks = 0;
   std::uint64_t at = request.offset;
@@ -164,16 +164,16 @@ Task<Result<wire::Seek::Reply>> HoleService::find_hole(wire::Seek::Request reque
     const std::uint64_t chunk = at >> shift;
     const std::uint64_t next = std::min((chunk + 1) << shift, request.limit);
     if (owns(request.inode, chunk)) {
-      const auto hole = search.next(at, next);
+      const auto hole = search->next(at, next);
       if (!hole) co_return std::unexpected(hole.error());
       if (*hole) co_return wire::Seek::Reply{**hole, 1, 0};
     }
     at = next;
-    if (++chunks >= kSeekChunksMax || search.looks() >= kSeekLooksMax) break;
-    if (chunks % kChunksPerTurn == 0 || search.looks() - looks_before >= kLooksPerTurn) {
-      looks_before = search.looks();
+    if (++chunks >= kSeekChunksMax || search->looks() >= kSeekLooksMax) break;
+    if (chunks % kChunksPerTurn == 0 || search->looks() - looks_before >= kLooksPerTurn) {
+      looks_before = search->looks();
       co_await loop_.next_turn();
-      search.forget();
+      search->forget();
     }
   }
   co_return wire::Seek::Reply{at, 0, 0};

@@ -9,11 +9,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <unordered_map>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "placement/stripes.hpp"
+#include "storage/arena.hpp"
+#include "storage/file_chunks.hpp"
 
 namespace benchfs {
 namespace {
@@ -21,6 +24,9 @@ namespace {
 constexpr std::int64_t kAcceptRetryNs = 100'000'000;
 /// Less is not worth lending to a client.
 constexpr std::uint64_t kShareMin = 1 << 20;
+/// Segments made at a time for a client that writes on, and chunks looked at for them.
+constexpr std::uint32_t kAheadMax = 64;
+constexpr unsigned kLooksMax = 4096;
 /// Where there is nothing to run out of.
 constexpr std::uint64_t kNoEnd = 1ull << 62;
 
@@ -65,13 +71,14 @@ class LocalService::SharedSigns : public SharedMemory<local::Signs> {
 
 struct LocalService::Client {
   struct Given {
-    ChunkStore::Share share;
+    FileChunks::Share share;
     std::uint32_t count;
   };
   Fd socket;
   std::uint32_t ordinal = 0;
   SharedMemory<local::Counters> counters{"benchfs-counters", true};
   std::unordered_map<ChunkFile, Given, ChunkFileHash> files;
+  std::optional<std::uint32_t> slot;  ///< in the arena
 };
 
 Result<std::unique_ptr<LocalService>> LocalService::start(Loop& loop, ChunkStore& store,
@@ -95,6 +102,7 @@ LocalService::LocalService(Loop& loop, ChunkStore& store, Options options, Fd li
       signs_(std::move(signs)),
       life_(loop, local::kAliveEveryNs, [this] {
         signs_->show_life();
+        store_.tend();
         lend();
       }) {
   signs_->show_life();
@@ -145,27 +153,40 @@ Task<void> LocalService::serve(Fd socket, [[maybe_unused]] Gate::Pass pass) {
   }
   clients_.erase(position);
   shares_ -= client.files.size();
+  if (client.slot) store_.arena()->detach(*client.slot);
   if (client.counters.get() != nullptr) add(ended_, *client.counters.get());
+}
+
+bool LocalService::reply(Client& client, std::uint32_t status, int attached,
+                         std::uint32_t ordinal) {
+  const local::Reply packet{status, ordinal, options_.instance};
+  return local::send_packet(client.socket, std::as_bytes(std::span{&packet, 1}), attached)
+      .has_value();
 }
 
 /// False: hang up.
 bool LocalService::answer(Client& client, const local::Request& request) {
-  local::Reply reply{0, client.ordinal, options_.instance};
-  const auto send = [&](int attached) {
-    return local::send_packet(client.socket, std::as_bytes(std::span{&reply, 1}), attached)
-        .has_value();
-  };
-  const auto refuse = [&](Errc code) {
-    reply.status = static_cast<std::uint32_t>(code);
-    return send(-1);
-  };
-  if (request.op == local::Op::hello) {
-    if (client.counters.get() == nullptr) return refuse(Errc::no_memory);
-    lend();
-    return send(client.counters.descriptor());
+  switch (request.op) {
+    case local::Op::hello:
+      if (client.counters.get() == nullptr) return reply(client, Errc::no_memory);
+      lend();
+      return reply(client, 0, client.counters.descriptor(), client.ordinal);
+    case local::Op::watch:
+      return reply(client, 0, signs_->descriptor());
+    case local::Op::share:
+    case local::Op::release:
+      return answer_for_files(client, request);
+    case local::Op::arena:
+    case local::Op::arena_index:
+    case local::Op::open_up:
+      return answer_for_arena(client, request);
   }
-  if (request.op == local::Op::watch) return send(signs_->descriptor());
-  if (request.stripe >= kStripeFiles) return false;
+  return false;
+}
+
+bool LocalService::answer_for_files(Client& client, const local::Request& request) {
+  FileChunks* store = store_.files();
+  if (store == nullptr || request.stripe >= kStripeFiles) return false;
   const ChunkFile file(request.inode, request.stripe);
   const auto found = client.files.find(file);
   if (request.op == local::Op::release) {
@@ -175,20 +196,73 @@ bool LocalService::answer(Client& client, const local::Request& request) {
     }
     return true;
   }
-  if (request.op != local::Op::share) return false;
   // Who asks for a file to be made writes it, and files with a quota are written by messages.
-  if (request.create != 0 && quota_of(request.inode) != 0) return refuse(Errc::not_supported);
+  if (request.create != 0 && quota_of(request.inode) != 0) {
+    return reply(client, Errc::not_supported);
+  }
   if (found != client.files.end()) {
     ++found->second.count;
-    return send(found->second.share.descriptor());
+    return reply(client, 0, found->second.share.descriptor());
   }
-  if (shares_ >= options_.shares_max) return refuse(Errc::busy);
-  Result<ChunkStore::Share> share = store_.share(file, request.create != 0);
-  if (!share) return refuse(share.error().code);
+  if (shares_ >= options_.shares_max) return reply(client, Errc::busy);
+  Result<FileChunks::Share> share = store->share(file, request.create != 0);
+  if (!share) return reply(client, share.error().code);
   const int descriptor = share->descriptor();
   client.files.emplace(file, Client::Given{std::move(*share), 1});
   ++shares_;
-  return send(descriptor);
+  return reply(client, 0, descriptor);
+}
+
+bool LocalService::answer_for_arena(Client& client, const local::Request& request) {
+  Arena* arena = store_.arena();
+  if (arena == nullptr) return reply(client, Errc::not_supported);
+  if (request.op == local::Op::arena) {
+    if (!client.slot) {
+      const Result<std::uint32_t> slot = arena->attach();
+      if (!slot) return reply(client, slot.error().code);
+      client.slot = *slot;
+    }
+    return reply(client, 0, arena->data_fd(), *client.slot);
+  }
+  if (!client.slot) return false;
+  if (request.op == local::Op::arena_index) return reply(client, 0, arena->index_fd());
+  const Status opened = open_up(request);
+  return opened ? reply(client, std::uint32_t{0}) : reply(client, opened.error().code);
+}
+
+/// Makes the maps of the segments that a client is going to write, which it cannot make itself.
+Status LocalService::open_up(const local::Request& request) {
+  const std::uint64_t segments = kFileBytesMax >> arena::kSegmentShift;
+  if (request.segment >= segments || request.chunk_shift >= 32) return fail(Errc::bad_message);
+  const bool create = request.create != 0;
+  if (create && quota_of(request.inode) != 0) return fail(Errc::not_supported);
+  BFS_CHECK(opened, store_.open_up(request.inode, create));
+  if (!create) return {};
+  Arena& arena = *store_.arena();
+  const auto make = [&](std::uint64_t segment) -> Status {
+    const auto made = arena.make(request.inode, segment);
+    if (!made) return std::unexpected(made.error());
+    return {};
+  };
+  BFS_CHECK(made, make(request.segment));
+  // Further ones are a service: where they are not to be had, the client asks again.
+  std::uint32_t left = std::min(request.count, kAheadMax) - 1;
+  if (request.count == 0 || request.chunk_shift < arena::kSegmentShift) left = 0;
+  const unsigned shift = request.chunk_shift - arena::kSegmentShift;
+  std::uint64_t segment = request.segment + 1;
+  for (unsigned looked = 0; left > 0 && segment < segments && looked < kLooksMax; ++looked) {
+    const std::uint64_t chunk = segment >> shift;
+    const bool here =
+        options_.map == nullptr || options_.map->owner(request.inode, chunk) == options_.self;
+    if (!here) {
+      segment = (chunk + 1) << shift;
+      continue;
+    }
+    if (!make(segment)) break;
+    ++segment;
+    --left;
+  }
+  return {};
 }
 
 /// Divides what may be lent among the clients, anew.

@@ -1,6 +1,6 @@
-// Gives the chunk files of this server to clients of the same user on the same host, which then
-// read and write them without us (docs/adr/0007-local-access.md). A file that is given out stays
-// open here until the client releases it or ends.
+// Gives the chunk files of this server, or its arena, to clients of the same user on the same host,
+// which then read and write them without us (docs/adr/0007-local-access.md, 0024-arena.md). A file
+// that is given out stays open here until the client releases it or ends.
 #pragma once
 #include <cstdint>
 #include <list>
@@ -9,6 +9,7 @@
 #include "loop/loop.hpp"
 #include "loop/sync.hpp"
 #include "net/local_socket.hpp"
+#include "placement/slot_map.hpp"
 #include "storage/chunk_store.hpp"
 #include "storage/space.hpp"
 
@@ -21,6 +22,8 @@ class LocalService : public Space::Lender {
     std::size_t shares_max = 1024;   ///< descriptors given out at once; who wants more gets `busy`
     std::size_t clients_max = 4096;  ///< who comes later is hung up on, and uses messages
     Space* space = nullptr;          ///< outlives the service; null: clients may write all
+    const SlotMap* map = nullptr;    ///< the same; null: every chunk is here
+    ServerIndex self = 0;            ///< in the map
   };
   /// Starts to listen. Loop and store outlive the service.
   static Result<std::unique_ptr<LocalService>> start(Loop& loop, ChunkStore& store,
@@ -48,6 +51,11 @@ class LocalService : public Space::Lender {
   Task<void> accept_all();
   Task<void> serve(Fd socket, Gate::Pass pass);
   bool answer(Client& client, const local::Request& request);
+  bool answer_for_files(Client& client, const local::Request& request);
+  bool answer_for_arena(Client& client, const local::Request& request);
+  bool reply(Client& client, Errc code) { return reply(client, static_cast<std::uint32_t>(code)); }
+  bool reply(Client& client, std::uint32_t status, int attached = -1, std::uint32_t ordinal = 0);
+  Status open_up(const local::Request& request);
   void lend();
   static void add(Moved& sum, const local::Counters& counters);
 

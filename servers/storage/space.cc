@@ -36,6 +36,11 @@ std::uint64_t less(std::uint64_t from, std::uint64_t what) {
   return from - std::min(from, what);
 }
 
+/// What file data may take: what is set aside for them, and of the rest all but the reserve.
+std::uint64_t room_on(const Device& device, std::uint64_t reserve) {
+  return device.set_aside_bytes + less(device.available_bytes - device.set_aside_bytes, reserve);
+}
+
 /// Calls `visit(begin, end)` for the blocks of each run, without those that the run before had.
 template <class Visit>
 void each_block_range(const PieceList& list, std::uint64_t block, Visit visit) {
@@ -72,7 +77,7 @@ Result<Space::Measure> Space::measure() {
   measure.device = device;
   measure.stored_bytes = usage.stored_bytes;
   measure.reserve_bytes = reserve_of(device);
-  measure.room_bytes = less(device.available_bytes, measure.reserve_bytes);
+  measure.room_bytes = room_on(device, measure.reserve_bytes);
   if (options_.limit_bytes != 0) {
     measure.room_bytes =
         std::min(measure.room_bytes, less(options_.limit_bytes, usage.stored_bytes));
@@ -86,7 +91,7 @@ Status Space::refresh() {
   const std::uint64_t promised = held_ + (lender_ != nullptr ? lender_->lent() : 0);
   BFS_TRY(device, store_.device());
   block_bytes_ = std::max<std::uint64_t>(device.block_bytes, 512);
-  const std::uint64_t of_device = less(device.available_bytes, reserve_of(device) + promised);
+  const std::uint64_t of_device = less(room_on(device, reserve_of(device)), promised);
   room_ = of_device;
   quick_ = of_device / (2 * options_.sharers);
   if (options_.limit_bytes != 0) {
@@ -227,7 +232,8 @@ Status Space::room_for_entries() {
     return {};
   }
   BFS_TRY(device, store_.device());
-  if (device.available_bytes < reserve_of(device) / 2) return fail(Errc::no_space, ENOSPC);
+  const std::uint64_t for_entries = device.available_bytes - device.set_aside_bytes;
+  if (for_entries < reserve_of(device) / 2) return fail(Errc::no_space, ENOSPC);
   entries_until_look_ = kEntriesPerLook;
   return {};
 }

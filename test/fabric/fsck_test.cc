@@ -17,6 +17,7 @@
 #include "loop/offload.hpp"
 #include "metadata/meta_store.hpp"
 #include "placement/slot_map.hpp"
+#include "storage/file_chunks.hpp"
 #include "storage/chunk_store.hpp"
 
 namespace benchfs::test {
@@ -251,7 +252,8 @@ TEST_SUITE("fsck") {
          [&](MetaStore& store) { copy = *store.inode(settled.entry.inode); });
     edit(cluster, next(settled.server), [&](MetaStore& store) { store.create_inode(copy); });
     const InodeId never = inode["orphan"] + (InodeId{1} << 40);
-    const std::string chunk = cluster.data_dir(1) + "/" + ChunkStore::path_of(never);
+    const std::string chunk = cluster.data_dir(1) + "/" + FileChunks::path_of(never);
+    std::filesystem::create_directories(std::filesystem::path(chunk).parent_path());
     std::ofstream(chunk) << "data of nobody";
     // The data of what is gone are without a file, too.
     const Kinds wanted = {

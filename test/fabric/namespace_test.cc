@@ -101,8 +101,8 @@ TEST_SUITE("namespace") {
     REQUIRE(benchfs_pwrite(file, data.data(), data.size(), 0) > 0);
     REQUIRE(benchfs_close(file) == 0);
     const auto before = session.stat("/f").inode;
-    CHECK(data_files(cluster, 3) ==
-          9);  // 2.5 MiB: three stripes, with chunks of all servers in each
+    // 2.5 MiB: three stripes, or segments, with chunks of all servers in each.
+    CHECK(data_files(cluster, 3) == 9);
     REQUIRE(benchfs_unlink(session, "/f") == 0);
     CHECK(benchfs_unlink(session, "/f") == -ENOENT);
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);

@@ -106,7 +106,7 @@ TEST_SUITE("check service") {
     REQUIRE(run(chunks->write(spread, 0, random_bytes(3 << 20, 2))).has_value());
     files.insert(spread);
     const InodeId foreign = make_inode(3, 4711);
-    const std::string path = dir.path() + "/" + ChunkStore::path_of(foreign);
+    const std::string path = dir.path() + "/" + FileChunks::path_of(foreign);
     std::ofstream(path) << std::string(5000, 'x');
     std::ofstream(std::filesystem::path(path).parent_path() / "notes.txt") << "not a chunk file";
     files.insert(foreign);

@@ -259,7 +259,7 @@ TEST_SUITE("namespace") {
     CHECK(peers.told.size() == 5);  // three tries failed, two succeeded
     CHECK(set_size(shortened, SetSize::kMerge, 50).has_value());
     CHECK(store->drops()->empty());
-    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + ChunkStore::path_of(removed)));
+    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + FileChunks::path_of(removed)));
   }
 
   TEST_CASE_FIXTURE(NamespaceFixture,
@@ -282,7 +282,7 @@ TEST_SUITE("namespace") {
     drain();
     CHECK(peers.told == std::vector<FakePeers::Told>(3, {1, inode, 0, true}));
     CHECK(store->drops()->empty());
-    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + ChunkStore::path_of(inode)));
+    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + FileChunks::path_of(inode)));
   }
 
   TEST_CASE_FIXTURE(NamespaceFixture, "namespace: open with truncate empties the file first") {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "net/fixture.hpp"
+#include "storage/file_chunks.hpp"
 #include "storage/data_service.hpp"
 #include "storage/loop_fixture.hpp"
 
@@ -256,7 +257,7 @@ TEST_SUITE("data handlers") {
     CHECK(refusal<wire::DropData>({kInode, kFileBytesMax + 1, 0, 0}) == Errc::bad_message);
     CHECK(served());
     CHECK(dispatcher->counters().written_bytes == 0);
-    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + ChunkStore::path_of(kInode)));
+    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + FileChunks::path_of(kInode)));
   }
 
   TEST_CASE_FIXTURE(
@@ -269,7 +270,7 @@ TEST_SUITE("data handlers") {
     const auto refused = client->call<wire::Write>(write_request(other << kShift, kBytesMax), data);
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error().code == Errc::stale_epoch);
-    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + ChunkStore::path_of(kInode)));
+    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + FileChunks::path_of(kInode)));
   }
 
   TEST_CASE_FIXTURE(HandlerFixture,

@@ -1,5 +1,6 @@
 // Reading and writing lists of pieces through the chunk store; the handlers are tested over the
 // network in data_handlers_test.cc.
+#include "storage/file_chunks.hpp"
 #include "storage/data_service.hpp"
 
 #include <algorithm>
@@ -139,7 +140,7 @@ TEST_SUITE("data service") {
   TEST_CASE_FIXTURE(ServiceFixture,
                     "data service: of a list in which one write fails the error is told") {
     open(IoMode::plain);
-    std::filesystem::create_directory(dir.path() + "/" + ChunkStore::path_of(kInode));
+    std::filesystem::create_directory(dir.path() + "/" + FileChunks::path_of(kInode));
     const auto pieces = list({{0, 10, 0}, {100, 10, 0}, {200, 10, 0}});
     const auto data = random_bytes(30, 1);
     const auto refused = run(service->write_pieces(kInode, pieces, data));

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "placement/stripes.hpp"
+#include "storage/file_chunks.hpp"
 #include "storage/hole_service.hpp"
 #include "storage/loop_fixture.hpp"
 
@@ -61,7 +62,7 @@ TEST_SUITE("holes") {
     CHECK(fixture.allocated() <= bytes + kStripeFiles * 4096);
     for (unsigned i = 0; i < kStripeFiles; ++i) {
       struct stat facts {};
-      const std::string path = fixture.dir.path() + "/" + ChunkStore::path_of({kInode, i});
+      const std::string path = fixture.dir.path() + "/" + FileChunks::path_of({kInode, i});
       REQUIRE(::stat(path.c_str(), &facts) == 0);
       CHECK(facts.st_size == 0);
     }

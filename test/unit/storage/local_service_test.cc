@@ -1,4 +1,5 @@
 // Chunk files given to a client on the same host, both sides on one loop.
+#include "storage/file_chunks.hpp"
 #include "storage/local_service.hpp"
 
 #include <sys/resource.h>
@@ -182,7 +183,7 @@ TEST_SUITE("local service") {
       files->at(0, i).fd = std::move(*file);
     }
     REQUIRE(run(store->remove(kInode)).has_value());
-    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + ChunkStore::path_of(kInode)));
+    CHECK_FALSE(std::filesystem::exists(dir.path() + "/" + FileChunks::path_of(kInode)));
     // The name is gone, the file is not: its writer harms nobody.
     CHECK(pwrite(files->at(0, 0).fd.get(), "x", 1, 0) == 1);
     std::vector<std::byte> back(1);

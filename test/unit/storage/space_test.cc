@@ -151,7 +151,7 @@ TEST_SUITE("space") {
     open(2 * kMi);
     REQUIRE(write(0, kMi).has_value());
     {
-      const auto share = store->share({kInode, 0}, false);
+      const auto share = store->files()->share({kInode, 0}, false);
       REQUIRE(share.has_value());
       REQUIRE(run(store->remove(kInode)).has_value());
       CHECK(store->usage()->stored_bytes == kMi);

@@ -1,11 +1,10 @@
-// Small files of a chunk store in memory: in the pack as long as they are small, and to everybody
-// like any other file.
+// A chunk store in memory: small files in the pack as long as they are small, all others in the arena,
+// and to everybody like any other file.
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <linux/magic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,8 +12,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "storage/chunk_store.hpp"
+#include "storage/file_chunks.hpp"
+#include "storage/arena.hpp"
 #include "storage/loop_fixture.hpp"
+#include "storage/memory_fixture.hpp"
 
 namespace benchfs {
 namespace {
@@ -25,23 +26,16 @@ using testing::TempDir;
 using Bytes = std::vector<std::byte>;
 
 constexpr InodeId kInode = make_inode(17, 42);
+constexpr std::uint64_t kBlock = arena::kBlockBytes;
 
-bool in_memory(const std::string& path) {
-  struct statfs facts {};
-  return statfs(path.c_str(), &facts) == 0 && facts.f_type == TMPFS_MAGIC;
-}
-/// Where there is no storage in memory all files are local ones, and the cases hold as well.
-std::string memory() {
-  return in_memory("/dev/shm") && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "";
-}
-
-struct PackFixture : LoopFixture {
-  TempDir data{memory()};
-  bool packs = in_memory(data.path());
+struct MemoryFixture : LoopFixture {
+  TempDir data{testing::memory()};
+  bool memory = testing::in_memory(data.path());
   std::unique_ptr<ChunkStore> store = open(data.path());
 
-  std::unique_ptr<ChunkStore> open(const std::string& path) {
-    auto made = ChunkStore::create({.data_dir = path, .open_files_max = 64}, ring.get(), *offload);
+  std::unique_ptr<ChunkStore> open(const std::string& path, IoMode mode = IoMode::automatic) {
+    auto made = ChunkStore::create({.data_dir = path, .io_mode = mode, .open_files_max = 64},
+                                   ring.get(), *offload);
     REQUIRE(made.has_value());
     return std::move(*made);
   }
@@ -53,7 +47,7 @@ struct PackFixture : LoopFixture {
     close();
     store = open(data.path());
   }
-  ~PackFixture() { close(); }
+  ~MemoryFixture() { close(); }
 
   void write(InodeId inode, std::uint64_t offset, std::span<const std::byte> from) {
     REQUIRE(run(store->write(inode, offset, from)).has_value());
@@ -65,37 +59,39 @@ struct PackFixture : LoopFixture {
     into.resize(*count);
     return into;
   }
-  bool has_file(InodeId inode) const {
-    return std::filesystem::exists(data.path() + "/" + ChunkStore::path_of(inode));
-  }
+  std::string path(InodeId inode) const { return data.path() + "/" + FileChunks::path_of(inode); }
+  bool in_arena(InodeId inode) { return store->arena() != nullptr && store->arena()->has(inode); }
 };
 
-TEST_SUITE("chunk pack") {
-  TEST_CASE_FIXTURE(PackFixture, "chunk pack: a small file has no local file until it grows") {
-    const auto small = random_bytes(3901, 1), more = random_bytes(5000, 2);
+TEST_SUITE("memory chunks") {
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: a small file is in the pack until it grows") {
+    if (!memory) return;
+    CHECK(store->mode() == IoMode::memory);
+    const auto small = random_bytes(3901, 1), more = random_bytes(15'000, 2);
     write(kInode, 0, small);
-    CHECK(has_file(kInode) == !packs);
+    CHECK_FALSE(in_arena(kInode));
     CHECK(read(kInode) == small);
     CHECK(store->usage()->stored_bytes == 4096);
     CHECK(*store->allocated_bytes(kInode) == 4096);
     CHECK(**store->stored(kInode) == 4096);
-    CHECK(*store->unallocated(kInode, 0, 8192, 4096) == 4096);
-    CHECK(*store->unallocated(kInode, 4096, 8192, 4096) == 4096);
+    CHECK(*store->unallocated(kInode, 0, kBlock, kBlock) == 0);
+    CHECK(*store->unallocated(kInode, 0, 2 * kBlock, kBlock) == 2 * kBlock);
     write(kInode, 3901, more);
-    CHECK(has_file(kInode));
+    CHECK(in_arena(kInode));
     Bytes both = small;
     both.insert(both.end(), more.begin(), more.end());
     CHECK(read(kInode) == both);
-    CHECK(store->usage()->stored_bytes == 3 * 4096);
+    CHECK(store->usage()->stored_bytes == 2 * kBlock);
+    CHECK(*store->unallocated(kInode, 0, 3 * kBlock, kBlock) == kBlock);
     write(kInode, 0, more);  // it does not come back
-    CHECK(has_file(kInode));
+    CHECK(in_arena(kInode));
     CHECK(run(store->remove(kInode)).has_value());
-    CHECK_FALSE(has_file(kInode));
+    CHECK_FALSE(in_arena(kInode));
     CHECK(read(kInode).empty());
     CHECK(store->usage()->stored_bytes == 0);
   }
 
-  TEST_CASE_FIXTURE(PackFixture, "chunk pack: it is there again after the process has died") {
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: it is there again after the process has died") {
     const auto small = random_bytes(100, 1);
     for (InodeId i = 1; i <= 500; ++i) write(kInode + i, i, small);
     restart();
@@ -107,59 +103,86 @@ TEST_SUITE("chunk pack") {
     }
   }
 
-  TEST_CASE_FIXTURE(PackFixture, "chunk pack: a death while the file was made loses nothing") {
-    if (!packs) return;
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: a death on the way from the pack loses nothing") {
+    if (!memory) return;
     const auto small = random_bytes(3901, 1);
     write(kInode, 0, small);
-    std::ofstream(data.path() + "/" + ChunkStore::path_of(kInode)) << "half";
+    // A half of it has been copied, as if the process had died then.
+    REQUIRE(store->arena()->write(kInode, 0, random_bytes(1000, 2)).has_value());
     restart();
     CHECK(read(kInode) == small);
-    CHECK(has_file(kInode));
-    CHECK(store->usage()->stored_bytes == 4096);
+    CHECK(in_arena(kInode));
+    CHECK(store->usage()->stored_bytes == kBlock);
     restart();
     CHECK(read(kInode) == small);
   }
 
-  TEST_CASE_FIXTURE(PackFixture, "chunk pack: copied to a device the files have local ones") {
-    const auto small = random_bytes(3901, 1);
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: copied to a device, and back, all is there") {
+    const auto small = random_bytes(3901, 1), large = random_bytes(5'000'000, 2);
+    constexpr InodeId kLarge = kInode + 1000, kBoth = kInode + 2000;
     for (InodeId i = 0; i < 100; ++i) write(kInode + i, 0, small);
+    write(kLarge, 0, large);
+    write(kLarge, 20u << 20, small);
+    write(kBoth, 0, small);  // in the pack, and another segment in the arena
+    write(kBoth, 9u << 20, small);
+    const auto check = [&] {
+      for (InodeId i = 0; i < 100; ++i) {
+        CHECK(read(kInode + i) == small);
+        CHECK(run(store->sync(kInode + i)).has_value());
+      }
+      CHECK(read(kLarge, 0, large.size()) == large);
+      CHECK(read(kLarge, 20u << 20) == small);
+      CHECK(read(kBoth, 0, 3901) == small);
+      CHECK(read(kBoth, 9u << 20) == small);
+      CHECK(**store->next_data(kLarge, 6u << 20, 1u << 30) == 20u << 20);
+      CHECK(store->usage()->stored_bytes < 6'000'000);
+    };
     close();
     const TempDir device;
-    if (in_memory(device.path())) return;
-    std::filesystem::copy(data.path(), device.path(), std::filesystem::copy_options::recursive);
+    if (!memory || testing::in_memory(device.path())) return;
+    // As with cp --sparse: the arena is mostly holes.
+    REQUIRE(system(("cp -r --sparse=always " + data.path() + "/chunks " + device.path()).c_str()) == 0);
     store = open(device.path());
-    for (InodeId i = 0; i < 100; ++i) {
-      CHECK(read(kInode + i) == small);
-      CHECK(run(store->sync(kInode + i)).has_value());
-      CHECK(std::filesystem::exists(device.path() + "/" + ChunkStore::path_of(kInode + i)));
-    }
+    CHECK(store->mode() != IoMode::memory);
     CHECK_FALSE(std::filesystem::exists(device.path() + "/chunks/pack"));
+    CHECK_FALSE(std::filesystem::exists(device.path() + "/chunks/arena"));
+    CHECK(std::filesystem::exists(device.path() + "/" + FileChunks::path_of(kInode)));
+    check();
+    close();
+    std::filesystem::remove_all(data.path() + "/chunks");
+    REQUIRE(system(("cp -r " + device.path() + "/chunks " + data.path()).c_str()) == 0);
+    store = open(data.path());
+    CHECK(store->mode() == IoMode::memory);
+    CHECK_FALSE(std::filesystem::exists(path(kInode)));
+    check();
+    close();
+    store = open(data.path(), IoMode::plain);  // the same, within memory
+    CHECK(store->mode() == IoMode::plain);
+    CHECK(std::filesystem::exists(path(kInode)));
+    check();
     close();
   }
 
-  TEST_CASE_FIXTURE(PackFixture, "chunk pack: whoever shares the file gets it, with what it has") {
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: for a client all of a file is in the arena") {
+    if (!memory) return;
     std::atomic<std::uint64_t> made = 0;
     store->count_made_in(&made);
-    CHECK_FALSE(store->share(kInode, false).has_value());
-    const auto small = random_bytes(3901, 1), other = random_bytes(50, 2);
+    const auto before = store->open_up(kInode, false);
+    REQUIRE_FALSE(before.has_value());
+    CHECK(before.error().code == Errc::not_found);
+    const auto small = random_bytes(3901, 1);
     write(kInode, 0, small);
     CHECK(made.load() > 0);  // so he asks again
-    {
-      auto share = store->share(kInode, false);
-      REQUIRE(share.has_value());
-      Bytes into(4096);
-      CHECK(pread(share->descriptor(), into.data(), into.size(), 0) == 3901);
-      CHECK(std::equal(small.begin(), small.end(), into.begin()));
-      CHECK(pwrite(share->descriptor(), other.data(), other.size(), 0) == 50);
-    }
-    Bytes expected = small;
-    std::copy(other.begin(), other.end(), expected.begin());
-    CHECK(read(kInode) == expected);
+    REQUIRE(store->open_up(kInode, false).has_value());
+    CHECK(in_arena(kInode));
+    CHECK(read(kInode) == small);
+    CHECK(store->open_up(kInode + 1, true).has_value());
+    store->count_made_in(nullptr);
   }
 
-  TEST_CASE_FIXTURE(PackFixture, "chunk pack: random changes, holes and restarts, beside a model") {
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: random changes, holes and restarts, beside a model") {
     std::mt19937_64 random(3);
-    constexpr std::size_t kBytes = 12'000;
+    constexpr std::size_t kBytes = 40'000;
     Bytes model;
     for (int i = 0; i < 3'000; ++i) {
       const std::size_t offset = random() % (random() % 2 == 0 ? 4096 : kBytes);
@@ -209,14 +232,13 @@ TEST_SUITE("chunk pack") {
           std::min<std::size_t>(first->value_or(expected.size()), expected.size());
       REQUIRE(std::all_of(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(zeros),
                           [](std::byte byte) { return byte == std::byte{0}; }));
-      ChunkStore::HoleSearch holes(*store, kInode);
-      REQUIRE(holes.next(0, 4096).has_value());
+      REQUIRE(store->search_holes(kInode)->next(0, 4096).has_value());
     }
     REQUIRE(run(store->remove(kInode)).has_value());
     CHECK(store->usage()->stored_bytes == 0);
   }
 
-  TEST_CASE_FIXTURE(PackFixture, "chunk pack: lists have all files, in parts and in one order") {
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: lists have all files, in parts and in one order") {
     std::vector<InodeId> expected;
     for (InodeId i = 0; i < 300; ++i) {
       expected.push_back(make_inode(static_cast<Slot>(i * 7), 100 + i));
@@ -234,7 +256,7 @@ TEST_SUITE("chunk pack") {
     CHECK(listed == expected);
   }
 
-  TEST_CASE_FIXTURE(PackFixture, "chunk pack: storage of removed files goes back to the device") {
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: storage of removed files goes back to the device") {
     constexpr InodeId kFiles = 6'000;
     const auto small = random_bytes(4096, 1);
     for (InodeId i = 0; i < kFiles; ++i) write(kInode + i, 0, small);
@@ -242,7 +264,7 @@ TEST_SUITE("chunk pack") {
     for (InodeId i = 0; i < kFiles; ++i) REQUIRE(run(store->remove(kInode + i)).has_value());
     CHECK(store->usage()->stored_bytes == 0);
     run(store->close());  // waits for what runs in the background
-    if (packs) {
+    if (memory) {
       struct stat facts {};
       REQUIRE(stat((data.path() + "/chunks/pack").c_str(), &facts) == 0);
       CHECK(facts.st_blocks * 512 <= 2'100 * 4096);
@@ -250,14 +272,16 @@ TEST_SUITE("chunk pack") {
     CHECK(store->device()->free_bytes + (1u << 20) > full);
   }
 
-  TEST_CASE_FIXTURE(PackFixture,
-                    "chunk pack: without room in the pack a small file has a local one") {
+  TEST_CASE_FIXTURE(MemoryFixture,
+                    "memory chunks: without room in the pack a small file is in the arena") {
+    if (!memory) return;
     const auto small = random_bytes(100, 1);
     rlimit before{};
     REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
     const auto handler = signal(SIGXFSZ, SIG_IGN);
     rlimit lowered = before;
     lowered.rlim_cur = 10 * 4096;
+    write(kInode + 100, 0, random_bytes(100'000, 1));  // the arena has storage
     REQUIRE(setrlimit(RLIMIT_FSIZE, &lowered) == 0);
     bool all = true;
     for (InodeId i = 0; i < 50; ++i) {
@@ -267,8 +291,7 @@ TEST_SUITE("chunk pack") {
     signal(SIGXFSZ, handler);
     CHECK(all);
     for (InodeId i = 0; i < 50; ++i) CHECK(read(kInode + i) == small);
-    CHECK(has_file(kInode + 49));
-    CHECK(store->usage()->stored_bytes == 50 * 4096);
+    CHECK(in_arena(kInode + 49));
   }
 }
 

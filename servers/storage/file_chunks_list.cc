@@ -12,21 +12,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
-#include <utility>
 
 #include "base/log.hpp"
-#include "storage/chunk_store.hpp"
+#include "storage/file_chunks.hpp"
 
 namespace benchfs {
 namespace {
-
-/// 0: not the name of a chunk file.
-InodeId inode_of(const char* name) {
-  constexpr std::size_t kDigits = 16;
-  if (std::strspn(name, "0123456789abcdef") != kDigits || name[kDigits] != '.') return 0;
-  return std::strtoull(name, nullptr, 16);
-}
 
 /// Numbers above `after` in a folder, sorted; 0 or an errno.
 int list_folder(int chunks_fd, std::size_t folder, InodeId after, std::vector<InodeId>& into) {
@@ -44,8 +35,8 @@ int list_folder(int chunks_fd, std::size_t folder, InodeId after, std::vector<In
     errno = 0;
     const dirent* entry = readdir(open);
     if (entry == nullptr) break;
-    const InodeId inode = inode_of(entry->d_name);
-    if (inode > after) into.push_back(inode);
+    const auto id = FileChunks::named(entry->d_name);
+    if (id && id->inode > after) into.push_back(id->inode);
   }
   const int err = errno;
   closedir(open);
@@ -56,20 +47,16 @@ int list_folder(int chunks_fd, std::size_t folder, InodeId after, std::vector<In
 
 }  // namespace
 
-Task<Result<std::vector<InodeId>>> ChunkStore::list(InodeId after, std::size_t most) {
-  // Those in the pack first: the helper thread cannot look there.
-  const auto place = [](InodeId inode) { return std::pair(folder_of(inode), inode); };
-  const auto before = [place](InodeId a, InodeId b) { return place(a) < place(b); };
-  std::vector<InodeId> in_pack;
-  if (pack_ != nullptr) {
-    pack_->for_each([&](InodeId inode) {
-      if (after == 0 || before(after, inode)) in_pack.push_back(inode);
-    });
-    const std::size_t taken = std::min(most, in_pack.size());
-    const auto end = in_pack.begin() + static_cast<std::ptrdiff_t>(taken);
-    std::partial_sort(in_pack.begin(), end, in_pack.end(), before);
-    in_pack.erase(end, in_pack.end());
-  }
+std::optional<ChunkFile> FileChunks::named(const char* name) {
+  constexpr std::size_t kDigits = 16;
+  if (std::strspn(name, "0123456789abcdef") != kDigits || name[kDigits] != '.') return std::nullopt;
+  const char stripe = name[kDigits + 1];
+  if (stripe < '0' || stripe >= static_cast<char>('0' + kStripeFiles)) return std::nullopt;
+  if (name[kDigits + 2] != 0) return std::nullopt;
+  return ChunkFile(std::strtoull(name, nullptr, 16), static_cast<unsigned>(stripe - '0'));
+}
+
+Task<Result<std::vector<InodeId>>> FileChunks::list(InodeId after, std::size_t most) {
   std::vector<InodeId> found;
   int err = 0;
   const int chunks_fd = chunks_fd_;
@@ -89,19 +76,11 @@ Task<Result<std::vector<InodeId>>> ChunkStore::list(InodeId after, std::size_t m
     log_error("cannot list the folders of {}/chunks: {}", options_.data_dir, std::strerror(err));
     co_return fail(errc_from_errno(err), err);
   }
-  if (!in_pack.empty()) {
-    std::vector<InodeId> both;
-    std::set_union(found.begin(), found.end(), in_pack.begin(), in_pack.end(),
-                   std::back_inserter(both), before);
-    if (both.size() > most) both.resize(most);
-    found = std::move(both);
-  }
   co_return found;
 }
 
-Result<std::optional<std::uint64_t>> ChunkStore::stored(InodeId inode) {
+Result<std::optional<std::uint64_t>> FileChunks::stored(InodeId inode) {
   std::optional<std::uint64_t> bytes;
-  if (packed({inode})) bytes = Pack::kBlockBytes;
   for (unsigned stripe = 0; stripe < kStripeFiles; ++stripe) {
     const ChunkFile id(inode, stripe);
     const std::string path = options_.data_dir + "/" + path_of(id);

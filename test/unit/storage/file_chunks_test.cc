@@ -1,5 +1,6 @@
-// The chunk store in every mode: what is written is read, holes are zeros, errors keep their cause,
+// Chunk stores with local files, in every mode: what is written is read, holes are zeros, errors keep their cause,
 // and nothing outside of the data directory is touched.
+#include "storage/file_chunks.hpp"
 #include "storage/chunk_store.hpp"
 
 #include <signal.h>
@@ -55,7 +56,7 @@ struct StoreFixture : LoopFixture {
     into.resize(*count);
     return into;
   }
-  std::string path(InodeId inode) { return dir.path() + "/" + ChunkStore::path_of(inode); }
+  std::string path(InodeId inode) { return dir.path() + "/" + FileChunks::path_of(inode); }
 };
 
 /// Runs `test` with the file-size limit lowered; a write beyond it then fails with EFBIG.
@@ -220,10 +221,10 @@ TEST_SUITE("chunk store") {
     open(IoMode::automatic, 16);
     for (std::uint64_t i = 0; i < 200; ++i)
       REQUIRE(write(make_inode(3, i), i, random_bytes(64, i)).has_value());
-    CHECK(store->open_files() <= 16);
+    CHECK(store->files()->open_files() <= 16);
     for (std::uint64_t i = 0; i < 200; ++i)
       CHECK(read(make_inode(3, i), i, 64) == random_bytes(64, i));
-    CHECK(store->open_files() <= 16);
+    CHECK(store->files()->open_files() <= 16);
   }
 
   TEST_CASE_FIXTURE(
@@ -389,7 +390,7 @@ TEST_SUITE("chunk store") {
     if (stat("/dev/shm", &facts) != 0 || access("/dev/shm", W_OK) != 0) return;
     const TempDir memory("/dev/shm");
     open(IoMode::automatic, memory.path());
-    CHECK(store->mode() == IoMode::plain);
+    CHECK(store->mode() == IoMode::memory);
     const auto data = random_bytes(10'000, 1);
     CHECK(write(kInode, 0, data).has_value());
     CHECK(run(store->sync(kInode)).has_value());

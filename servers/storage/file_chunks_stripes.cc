@@ -14,7 +14,7 @@
 
 #include "base/log.hpp"
 #include "placement/stripes.hpp"
-#include "storage/chunk_store.hpp"
+#include "storage/file_chunks.hpp"
 
 namespace benchfs {
 namespace {
@@ -71,21 +71,21 @@ Result<std::uint64_t> holes_of(int fd, std::uint64_t begin, std::uint64_t end,
 
 }  // namespace
 
-Task<Result<std::size_t>> ChunkStore::read(InodeId inode, std::uint64_t offset,
+Task<Result<std::size_t>> FileChunks::read(InodeId inode, std::uint64_t offset,
                                            std::span<std::byte> into) {
   const StripePlace at = stripe_at(offset);
   if (into.size() <= at.room) return read_file({inode, at.file}, at.offset, into);
   return read_across(inode, offset, into);
 }
 
-Task<Status> ChunkStore::write(InodeId inode, std::uint64_t offset,
+Task<Status> FileChunks::write(InodeId inode, std::uint64_t offset,
                                std::span<const std::byte> from) {
   const StripePlace at = stripe_at(offset);
   if (from.size() <= at.room) return write_file({inode, at.file}, at.offset, from);
   return write_across(inode, offset, from);
 }
 
-Task<Result<std::size_t>> ChunkStore::read_across(InodeId inode, std::uint64_t offset,
+Task<Result<std::size_t>> FileChunks::read_across(InodeId inode, std::uint64_t offset,
                                                   std::span<std::byte> into) {
   std::size_t done = 0, end = 0;
   while (done < into.size()) {
@@ -101,7 +101,7 @@ Task<Result<std::size_t>> ChunkStore::read_across(InodeId inode, std::uint64_t o
   co_return end;
 }
 
-Task<Status> ChunkStore::write_across(InodeId inode, std::uint64_t offset,
+Task<Status> FileChunks::write_across(InodeId inode, std::uint64_t offset,
                                       std::span<const std::byte> from) {
   while (!from.empty()) {
     const StripePlace at = stripe_at(offset);
@@ -115,18 +115,12 @@ Task<Status> ChunkStore::write_across(InodeId inode, std::uint64_t offset,
   co_return Status{};
 }
 
-Result<std::uint64_t> ChunkStore::unallocated(InodeId inode, std::uint64_t begin, std::uint64_t end,
+Result<std::uint64_t> FileChunks::unallocated(InodeId inode, std::uint64_t begin, std::uint64_t end,
                                               std::uint64_t block) {
   std::uint64_t bytes = 0;
   while (begin < end) {
     const StripePlace at = stripe_at(begin);
     const std::uint64_t part = std::min(at.room, end - begin);
-    if (packed({inode, at.file})) {
-      const std::uint64_t packed_end = std::max<std::uint64_t>(at.offset, Pack::kBlockBytes);
-      bytes += part - std::min(part, packed_end - at.offset);
-      begin += part;
-      continue;
-    }
     auto pinned = pin({inode, at.file}, Missing::fail);
     if (pinned) {
       BFS_TRY(holes, holes_of((*pinned)->fd, at.offset, at.offset + part, block));
@@ -141,7 +135,7 @@ Result<std::uint64_t> ChunkStore::unallocated(InodeId inode, std::uint64_t begin
   return bytes;
 }
 
-Task<Status> ChunkStore::sync(InodeId inode) {
+Task<Status> FileChunks::sync(InodeId inode) {
   if (volatile_) co_return Status{};
   if (const auto lost = lost_.find(inode); lost != lost_.end()) {
     co_return std::unexpected(lost->second);
@@ -162,7 +156,7 @@ Task<Status> ChunkStore::sync(InodeId inode) {
   co_return co_await named;
 }
 
-Task<Status> ChunkStore::sync_all() {
+Task<Status> FileChunks::sync_all() {
   if (volatile_) co_return Status{};
   if (!lost_.empty()) co_return std::unexpected(lost_.begin()->second);
   int err = 0;
@@ -175,7 +169,7 @@ Task<Status> ChunkStore::sync_all() {
   co_return fail(errc_from_errno(err), err);
 }
 
-Task<Status> ChunkStore::truncate(InodeId inode, std::uint64_t size) {
+Task<Status> FileChunks::truncate(InodeId inode, std::uint64_t size) {
   for (unsigned i = 0; i < kStripeFiles; ++i) {
     auto shortening = truncate_file({inode, i}, stripe_size(size, i));
     const Status done = co_await shortening;
@@ -184,7 +178,7 @@ Task<Status> ChunkStore::truncate(InodeId inode, std::uint64_t size) {
   co_return Status{};
 }
 
-Task<Status> ChunkStore::remove(InodeId inode) {
+Task<Status> FileChunks::remove(InodeId inode) {
   lost_.erase(inode);
   for (unsigned i = 0; i < kStripeFiles; ++i) {
     const Status done = remove_file({inode, i});
@@ -193,7 +187,7 @@ Task<Status> ChunkStore::remove(InodeId inode) {
   co_return Status{};
 }
 
-Result<ChunkStore::Share> ChunkStore::share(ChunkFile id, bool create) {
+Result<FileChunks::Share> FileChunks::share(ChunkFile id, bool create) {
   auto pinned = pin(id, create ? Missing::create : Missing::fail);
   if (!pinned) return std::unexpected(pinned.error());
   return Share(std::move(*pinned));

@@ -13,7 +13,7 @@
 #include <cerrno>
 
 #include "placement/stripes.hpp"
-#include "storage/chunk_store.hpp"
+#include "storage/file_chunks.hpp"
 
 namespace benchfs {
 namespace {
@@ -21,12 +21,6 @@ namespace {
 constexpr std::uint64_t kNowhere = ~0ull;
 /// Of one call on the helper thread, which others wait for.
 constexpr std::uint64_t kAtOnceMax = 64ull << 20;
-
-/// The place in the whole file of byte `offset` of local file `stripe`: stripe_at() backwards.
-std::uint64_t whole_offset(std::uint64_t offset, unsigned stripe) {
-  const std::uint64_t row = (offset >> kStripeShift) * kStripeFiles + stripe;
-  return (row << kStripeShift) + (offset & (kStripeBytes - 1));
-}
 
 int allocate_local(int fd, int mode, std::uint64_t offset, std::uint64_t bytes) {
   for (;;) {
@@ -60,7 +54,7 @@ Status outcome_of(int err) {
 
 }  // namespace
 
-Task<Status> ChunkStore::allocate(InodeId inode, std::uint64_t offset, std::uint64_t bytes) {
+Task<Status> FileChunks::allocate(InodeId inode, std::uint64_t offset, std::uint64_t bytes) {
   for (unsigned i = 0; i < kStripeFiles; ++i) {
     std::uint64_t from = stripe_size(offset, i);
     const std::uint64_t to = stripe_size(offset + bytes, i);
@@ -83,7 +77,7 @@ Task<Status> ChunkStore::allocate(InodeId inode, std::uint64_t offset, std::uint
   co_return Status{};
 }
 
-Task<Status> ChunkStore::punch(InodeId inode, std::uint64_t offset, std::uint64_t bytes) {
+Task<Status> FileChunks::punch(InodeId inode, std::uint64_t offset, std::uint64_t bytes) {
   for (unsigned i = 0; i < kStripeFiles; ++i) {
     const std::uint64_t from = stripe_size(offset, i);
     const std::uint64_t to = stripe_size(offset + bytes, i);
@@ -104,13 +98,9 @@ Task<Status> ChunkStore::punch(InodeId inode, std::uint64_t offset, std::uint64_
   co_return Status{};
 }
 
-Result<std::uint64_t> ChunkStore::allocated_bytes(InodeId inode) {
+Result<std::uint64_t> FileChunks::allocated_bytes(InodeId inode) {
   std::uint64_t bytes = 0;
   for (unsigned i = 0; i < kStripeFiles; ++i) {
-    if (packed({inode, i})) {
-      bytes += Pack::kBlockBytes;
-      continue;
-    }
     auto pinned = pin({inode, i}, Missing::fail);
     if (!pinned) {
       if (pinned.error().code == Errc::not_found) continue;
@@ -123,14 +113,10 @@ Result<std::uint64_t> ChunkStore::allocated_bytes(InodeId inode) {
   return bytes;
 }
 
-Result<std::optional<std::uint64_t>> ChunkStore::next_data(InodeId inode, std::uint64_t offset,
+Result<std::optional<std::uint64_t>> FileChunks::next_data(InodeId inode, std::uint64_t offset,
                                                            std::uint64_t limit) {
   std::uint64_t first = kNowhere;
   for (unsigned i = 0; i < kStripeFiles; ++i) {
-    if (const auto bytes = packed({inode, i})) {
-      if (offset < *bytes) first = offset;
-      continue;
-    }
     auto pinned = pin({inode, i}, Missing::fail);
     if (!pinned) {
       if (pinned.error().code == Errc::not_found) continue;
@@ -139,7 +125,7 @@ Result<std::optional<std::uint64_t>> ChunkStore::next_data(InodeId inode, std::u
     const auto from = static_cast<off_t>(stripe_size(offset, i));
     const off_t found = lseek((*pinned)->fd, from, SEEK_DATA);
     if (found >= 0) {
-      first = std::min(first, whole_offset(static_cast<std::uint64_t>(found), i));
+      first = std::min(first, stripe_origin(i, static_cast<std::uint64_t>(found)));
     } else if (errno != ENXIO) {
       return fail(errc_from_errno(errno), errno);
     }
@@ -148,18 +134,35 @@ Result<std::optional<std::uint64_t>> ChunkStore::next_data(InodeId inode, std::u
   return first;
 }
 
-Result<std::optional<std::uint64_t>> ChunkStore::HoleSearch::next(std::uint64_t offset,
+/// Remembers the extent that it has met last in each local file.
+class FileChunks::Search final : public HoleSearch {
+ public:
+  Search(FileChunks& store, InodeId inode) : store_(store), inode_(inode) {}
+  Result<std::optional<std::uint64_t>> next(std::uint64_t offset, std::uint64_t end) override;
+  unsigned looks() const override { return looks_; }
+  void forget() override { known_ = {}; }
+
+ private:
+  struct Extent {
+    std::uint64_t begin = 0, end = 0;  ///< of data, in a local file
+  };
+  FileChunks& store_;
+  InodeId inode_;
+  std::array<Extent, kStripeFiles> known_{};
+  unsigned looks_ = 0;
+};
+
+std::unique_ptr<ChunkStore::HoleSearch> FileChunks::search_holes(InodeId inode) {
+  return std::make_unique<Search>(*this, inode);
+}
+
+Result<std::optional<std::uint64_t>> FileChunks::Search::next(std::uint64_t offset,
                                                                   std::uint64_t end) {
   while (offset < end) {
     const StripePlace at = stripe_at(offset);
     const std::uint64_t bytes = std::min(at.room, end - offset);
     Extent& known = known_[at.file];
     if (at.offset < known.begin || at.offset >= known.end) {
-      if (const auto there = store_.packed({inode_, at.file})) {
-        if (at.offset >= *there) return offset;
-        known = {at.offset, *there};
-        continue;
-      }
       ++looks_;
       auto pinned = store_.pin({inode_, at.file}, Missing::fail);
       if (!pinned) {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "storage/chunk_store.hpp"
+#include "storage/file_chunks.hpp"
 #include "storage/plain_io.hpp"
 
 namespace benchfs {
@@ -43,12 +43,8 @@ bool retry(const Error& error) {
 
 }  // namespace
 
-Task<Result<std::size_t>> ChunkStore::read_file(ChunkFile id, std::uint64_t offset,
+Task<Result<std::size_t>> FileChunks::read_file(ChunkFile id, std::uint64_t offset,
                                                 std::span<std::byte> into) {
-  if (packed(id)) {
-    if (offset >= Pack::kBlockBytes) co_return std::size_t{0};
-    co_return pack_->read(id.inode, offset, into);
-  }
   auto pinned = pin(id, Missing::fail);
   if (!pinned) {
     if (pinned.error().code == Errc::not_found) co_return std::size_t{0};
@@ -64,9 +60,8 @@ Task<Result<std::size_t>> ChunkStore::read_file(ChunkFile id, std::uint64_t offs
   co_return co_await buffered;
 }
 
-Task<Status> ChunkStore::write_file(ChunkFile id, std::uint64_t offset,
+Task<Status> FileChunks::write_file(ChunkFile id, std::uint64_t offset,
                                     std::span<const std::byte> from) {
-  if (const auto done = write_packed(id, offset, from)) co_return *done;
   auto pinned = pin(id, Missing::create);
   if (!pinned) co_return std::unexpected(pinned.error());
   FdCache::File& file = **pinned;
@@ -84,7 +79,7 @@ Task<Status> ChunkStore::write_file(ChunkFile id, std::uint64_t offset,
   co_return done;
 }
 
-Task<Result<std::size_t>> ChunkStore::read_ring(FdCache::File& file, int fd, std::uint64_t offset,
+Task<Result<std::size_t>> FileChunks::read_ring(FdCache::File& file, int fd, std::uint64_t offset,
                                                 std::span<std::byte> into) {
   const bool direct = fd == file.direct_fd;
   std::size_t done = 0;
@@ -118,7 +113,7 @@ Task<Result<std::size_t>> ChunkStore::read_ring(FdCache::File& file, int fd, std
   co_return done;
 }
 
-Task<Status> ChunkStore::write_ring(int fd, std::uint64_t offset, std::span<const std::byte> from) {
+Task<Status> FileChunks::write_ring(int fd, std::uint64_t offset, std::span<const std::byte> from) {
   while (!from.empty()) {
     auto op = ring_->write(fd, from, offset);
     const Result<std::size_t> count = co_await op;
@@ -133,7 +128,7 @@ Task<Status> ChunkStore::write_ring(int fd, std::uint64_t offset, std::span<cons
   co_return Status{};
 }
 
-Task<Result<std::size_t>> ChunkStore::read_direct(FdCache::File& file, std::uint64_t offset,
+Task<Result<std::size_t>> FileChunks::read_direct(FdCache::File& file, std::uint64_t offset,
                                                   std::span<std::byte> into) {
   DirectSplit split = split_direct(offset, into.data(), into.size());
   if (split.middle() > 0 && !direct_ready(file)) split = {{into.size(), 0, 0}};
@@ -155,7 +150,7 @@ Task<Result<std::size_t>> ChunkStore::read_direct(FdCache::File& file, std::uint
   co_return done;
 }
 
-Task<Status> ChunkStore::write_direct(FdCache::File& file, std::uint64_t offset,
+Task<Status> FileChunks::write_direct(FdCache::File& file, std::uint64_t offset,
                                       std::span<const std::byte> from) {
   DirectSplit split = split_direct(offset, from.data(), from.size());
   if (split.middle() > 0 && !direct_ready(file)) split = {{from.size(), 0, 0}};
