@@ -2,13 +2,13 @@
 // come into the arena.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <functional>
 
 #include "base/log.hpp"
 #include "storage/file_chunks.hpp"
@@ -76,6 +76,13 @@ Result<std::size_t> MemoryChunks::take_over_folder(int fd) {
 
 Status MemoryChunks::take_over_file(InodeId inode, unsigned stripe, int fd) {
   std::vector<std::byte> memory(kAtOnceBytes);
+  struct stat facts {};
+  if (::fstat(fd, &facts) != 0) return failed("look at", errno);
+  if (stripe == 0 && facts.st_size <= static_cast<off_t>(Pack::kBlockBytes) &&
+      !arena_->has_segment(inode, 0)) {
+    BFS_TRY(count, read_plain(fd, 0, std::span(memory).first(Pack::kBlockBytes)));
+    if (count == 0 || pack_->write(inode, 0, std::span(memory).first(count))) return {};
+  }
   for (off_t at = 0;;) {
     at = ::lseek(fd, at, SEEK_DATA);
     if (at < 0 && errno == ENXIO) return {};

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "metadata/namespace_fixture.hpp"
+#include "storage/file_chunks.hpp"
 
 namespace benchfs::metadata_test {
 namespace {

