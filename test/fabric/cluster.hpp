@@ -2,7 +2,9 @@
 // loopback; and sessions of the C interface against it.
 #pragma once
 #include <doctest/doctest.h>
+#include <linux/magic.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -58,6 +60,12 @@ class Cluster {
   std::string data_dir(int server) const {
     const TemporaryDirectory& below = count_ > 2 && server % 2 == 1 ? memory_ : directory_;
     return below.path() + "/data-" + std::to_string(server);
+  }
+
+  /// Whether a server's data are in memory, and so in an arena.
+  bool in_memory(int server) const {
+    struct statfs facts {};
+    return statfs(data_dir(server).c_str(), &facts) == 0 && facts.f_type == TMPFS_MAGIC;
   }
 
   void start() {

@@ -174,9 +174,9 @@ TEST_SUITE("holes") {
     CHECK(benchfs_lseek(file, 100 * kChunk, SEEK_DATA) == -ENXIO);
     CHECK(benchfs_lseek(file, -1, SEEK_DATA) == -ENXIO);
     // A hole inside of a chunk; and one of storage that was only set aside.
-    REQUIRE(benchfs_fallocate(file, BENCHFS_FALLOC_PUNCH_HOLE, 20 * kChunk + 8192, 16384) == 0);
-    CHECK(benchfs_lseek(file, 10 * kChunk, SEEK_HOLE) == 20 * kChunk + 8192);
-    CHECK(benchfs_lseek(file, 20 * kChunk + 8192, SEEK_DATA) == 20 * kChunk + 24576);
+    REQUIRE(benchfs_fallocate(file, BENCHFS_FALLOC_PUNCH_HOLE, 20 * kChunk + 16384, 32768) == 0);
+    CHECK(benchfs_lseek(file, 10 * kChunk, SEEK_HOLE) == 20 * kChunk + 16384);
+    CHECK(benchfs_lseek(file, 20 * kChunk + 16384, SEEK_DATA) == 20 * kChunk + 49152);
     // To the end of the file without a hole.
     REQUIRE(benchfs_ftruncate(file, 40 * kChunk + 100) == 0);
     CHECK(benchfs_lseek(file, 21 * kChunk, SEEK_HOLE) == 40 * kChunk + 100);

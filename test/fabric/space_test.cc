@@ -48,7 +48,7 @@ TEST_SUITE("space") {
     CHECK(before.available_bytes <= before.free_bytes);
     CHECK(before.available_bytes > 0);
     CHECK(before.free_files > 0);
-    CHECK(before.block_bytes == device.f_frsize);
+    CHECK(before.block_bytes >= device.f_frsize);  // larger where the storage is memory
 
     const auto data = pattern(8 * kChunk, 1);
     benchfs_file_t* file = session.open("/f", O_RDWR | O_CREAT, kChunk);
@@ -162,7 +162,7 @@ TEST_SUITE("space") {
           return;
         }
         // Each piece is on one server.
-        const std::size_t bytes = id % 2 == 0 ? 1 << 20 : 4096 * 3;
+        const std::size_t bytes = id % 2 == 0 ? 1 << 20 : 16384;
         std::vector<std::pair<std::uint64_t, std::vector<unsigned char>>> kept;
         int refused = 0;
         for (std::uint64_t i = 0; refused < 20 && i < 20'000; ++i) {
