@@ -118,6 +118,7 @@ static void messages(void) {
     OK(MPI_File_close(&file));
     meet();
     if (rank == 0) after = requests();
+    meet();
     if (after - before < least) least = after - before;
     CHECK(size_now() == (uint64_t)(apart * (ranks - 1)) + 1001 + (uint64_t)round);
     meet();
