@@ -32,9 +32,10 @@
 
 /* Where the ranks of one communicator meet. */
 struct area {
-  _Atomic uint32_t turn; /* agreements that are finished */
-  _Atomic uint32_t told; /* times that rank 0 has told something */
-  _Atomic uint32_t arrived;
+  _Alignas(64) _Atomic uint32_t turn; /* agreements that are finished */
+  _Atomic uint32_t told;              /* times that rank 0 has told something */
+  /* What is above is looked at all the time, what follows is changed by everybody. */
+  _Alignas(64) _Atomic uint32_t arrived;
   _Atomic uint32_t asleep;
   /* Of this agreement, and of the one before, which not everybody may have read yet. */
   _Atomic uint32_t any[2];
@@ -69,8 +70,9 @@ struct group {
   _Atomic int uses; /* by it, and by teams */
 };
 
-/* MPI's keys for both. ROMIO gives a driver no place of its own. */
-static pthread_mutex_t keys_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* MPI's keys for both. ROMIO gives a driver no place of its own. The mutex is for these, and for
+ * which places are in use: MPI calls group_deleted() at any time. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int group_key = MPI_KEYVAL_INVALID;
 static int team_key = MPI_KEYVAL_INVALID;
 
@@ -94,29 +96,29 @@ static int team_deleted(MPI_Comm comm, int key, void* attribute, void* extra) {
 /* The program frees its communicator, or ends. A file that is open keeps its own. */
 static int group_deleted(MPI_Comm comm, int key, void* attribute, void* extra) {
   struct group* group = attribute;
+  MPI_Comm unused[BFS_TEAM_FILES];
+  int n = 0;
 
   (void)comm;
   (void)key;
   (void)extra;
+  pthread_mutex_lock(&mutex);
   group->left = 1;
-  for (int i = 0; i < BFS_TEAM_FILES; i++) {
-    if (group->files[i] == NULL || group->in_use >> i & 1) continue;
-    MPI_Comm unused = group->files[i]->comm;
-
-    group->files[i] = NULL;
-    PMPI_Comm_free(&unused);
-  }
+  for (int i = 0; i < BFS_TEAM_FILES; i++)
+    if (group->files[i] != NULL && !(group->in_use >> i & 1)) unused[n++] = group->files[i]->comm;
+  pthread_mutex_unlock(&mutex);
+  while (n > 0) PMPI_Comm_free(&unused[--n]);
   group_release(group);
   return MPI_SUCCESS;
 }
 
 static void make_keys(void) {
-  pthread_mutex_lock(&keys_mutex);
+  pthread_mutex_lock(&mutex);
   if (group_key == MPI_KEYVAL_INVALID) {
     PMPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, team_deleted, &team_key, NULL);
     PMPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, group_deleted, &group_key, NULL);
   }
-  pthread_mutex_unlock(&keys_mutex);
+  pthread_mutex_unlock(&mutex);
 }
 
 static void* attribute_of(MPI_Comm comm, int key) {
@@ -208,6 +210,7 @@ static void wait_until(struct area* area, _Atomic uint32_t* word, uint32_t wante
       idle = (struct bfs_idle){0};
       continue;
     }
+    if (!bfs_idle_sleeps(&idle)) continue;
     atomic_fetch_add(&area->asleep, 1);
     bfs_idle_on(&idle, word, wanted - 1);
     atomic_fetch_sub(&area->asleep, 1);
@@ -365,7 +368,9 @@ int bfs_team_open(MPI_Comm comm, int64_t* most, int n, MPI_Comm* made) {
   memcpy(most, values, (size_t)n * sizeof(*most));
 
   place = free_place(group, in_use);
+  pthread_mutex_lock(&mutex);
   if (place >= 0) group->in_use |= 1u << place;
+  pthread_mutex_unlock(&mutex);
   if (place < 0 || group->files[place] == NULL) return make_team(comm, group, place, made);
   *made = group->files[place]->comm;
   PMPI_Comm_get_errhandler(comm, &handler);
@@ -375,15 +380,17 @@ int bfs_team_open(MPI_Comm comm, int64_t* most, int n, MPI_Comm* made) {
 }
 
 void bfs_team_close(MPI_Comm* made) {
-  struct team* team = team_of(*made);
+  const struct team* team = team_of(*made);
+  int kept = 0;
 
   if (team != NULL && team->place >= 0) {
+    pthread_mutex_lock(&mutex);
     team->group->in_use &= ~(1u << team->place);
-    if (!team->group->left) {
-      *made = MPI_COMM_NULL;
-      return;
-    }
-    team->group->files[team->place] = NULL;
+    kept = !team->group->left;
+    pthread_mutex_unlock(&mutex);
   }
-  PMPI_Comm_free(made);
+  if (kept)
+    *made = MPI_COMM_NULL;
+  else
+    PMPI_Comm_free(made);
 }

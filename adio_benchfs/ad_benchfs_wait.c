@@ -72,18 +72,19 @@ void bfs_idle(struct bfs_idle* idle) {
   }
 }
 
+int bfs_idle_sleeps(struct bfs_idle* idle) {
+  if (idle->turns == 0) idle->sleeps = wanted > 0 && ++waits % ASK_EVERY != 0;
+  if (idle->sleeps) return 1;
+  bfs_idle_awake(idle);
+  idle->sleeps = wanted == FREE_OFFERS;
+  return 0;
+}
+
 void bfs_idle_on(struct bfs_idle* idle, const _Atomic uint32_t* word, uint32_t seen) {
   struct timespec time = {0, WOKEN_MIN_NS};
-  int64_t now;
+  const int64_t now = now_ns();
 
-  if (idle->turns == 0) idle->sleeps = wanted > 0 && ++waits % ASK_EVERY != 0;
-  if (!idle->sleeps) {
-    bfs_idle_awake(idle);
-    idle->sleeps = wanted == FREE_OFFERS;
-    return;
-  }
   idle->turns++;
-  now = now_ns();
   if (idle->since == 0) idle->since = now;
   if ((now - idle->since) / WOKEN_PART > WOKEN_MIN_NS)
     time.tv_nsec = (long)((now - idle->since) / WOKEN_PART);
