@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "ad_benchfs_team.h"
 #include "ad_benchfs_wait.h"
 #include "benchfs.h"
 
@@ -81,8 +82,11 @@ struct bfs_verdict {
   int code;
   int rank;
 };
-/* Collective, blocking. */
+/* Collective, blocking; `comm` is a file's. */
 struct bfs_verdict bfs_agree(MPI_Comm comm, int code);
+/* For agreements on more than that: what this rank contributes, and what the largest says. */
+int64_t bfs_verdict_number(MPI_Comm comm, int code);
+struct bfs_verdict bfs_verdict_of(int64_t number);
 
 /* The same without blocking, by messages along a binary tree of ranks, so that it is independent of
  * the order of other collectives. */

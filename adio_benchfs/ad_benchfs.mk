@@ -9,6 +9,7 @@ noinst_HEADERS += \
     adio/ad_benchfs/ad_benchfs.h \
     adio/ad_benchfs/ad_benchfs_coll.h \
     adio/ad_benchfs/ad_benchfs_polite.h \
+    adio/ad_benchfs/ad_benchfs_team.h \
     adio/ad_benchfs/ad_benchfs_wait.h
 
 romio_other_sources += \
@@ -30,6 +31,7 @@ romio_other_sources += \
     adio/ad_benchfs/ad_benchfs_session.c \
     adio/ad_benchfs/ad_benchfs_shared.c \
     adio/ad_benchfs/ad_benchfs_sieve.c \
+    adio/ad_benchfs/ad_benchfs_team.c \
     adio/ad_benchfs/ad_benchfs_view.c \
     adio/ad_benchfs/ad_benchfs_wait.c
 

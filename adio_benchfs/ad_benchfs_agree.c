@@ -7,6 +7,8 @@
  */
 #include "ad_benchfs.h"
 
+#include <limits.h>
+
 /* Tags of nonblocking agreements. Lower ones are those of the collective engine; ROMIO's two-phase, whose
  * tags grow with its rounds, is given a communicator of its own. */
 #define AGREEMENT_TAG_FIRST 16384
@@ -14,13 +16,23 @@
 
 enum { WAIT_FOR_OWN, GATHER, ASK_PARENT, TELL_CHILDREN, FINISHED };
 
-struct bfs_verdict bfs_agree(MPI_Comm comm, int code) {
-  struct bfs_verdict mine = {code, 0};
-  struct bfs_verdict worst = {0, 0};
+/* One number, so that the largest is that of the largest code, and of the first rank that has it. */
+int64_t bfs_verdict_number(MPI_Comm comm, int code) {
+  int rank;
 
-  MPI_Comm_rank(comm, &mine.rank);
-  MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MAXLOC, comm);
-  return worst;
+  MPI_Comm_rank(comm, &rank);
+  return ((int64_t)code << 32) + (INT_MAX - rank);
+}
+
+struct bfs_verdict bfs_verdict_of(int64_t number) {
+  return (struct bfs_verdict){(int)(number >> 32), INT_MAX - (int)(number & INT_MAX)};
+}
+
+struct bfs_verdict bfs_agree(MPI_Comm comm, int code) {
+  int64_t worst = bfs_verdict_number(comm, code);
+
+  bfs_team_most(comm, &worst, 1);
+  return bfs_verdict_of(worst);
 }
 
 static int child(const struct bfs_agreement* agreement, int which) {

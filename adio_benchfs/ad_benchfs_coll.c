@@ -36,14 +36,14 @@ static void generic(struct bfs_coll* c, const void* buf, bfs_count_t count, MPI_
 
 static void drive(struct bfs_coll* c) {
   const int depth = BFS_SECTION_LEAVE();
-  struct bfs_idle idle = {0, 0};
+  struct bfs_idle idle = {0};
 
   while (c->phase != BFS_DONE && c->phase != BFS_GENERIC_WANTED) {
     int moved = bfs_coll_step(c);
 
     moved |= bfs_requests_progress();
     if (moved)
-      idle = (struct bfs_idle){0, 0};
+      idle = (struct bfs_idle){0};
     else
       bfs_idle(&idle);
   }

@@ -153,8 +153,11 @@ static void find_candidates(ADIO_File fd, struct choice* choice) {
 int* bfs_placement_choose(ADIO_File fd, benchfs_t* fs, int* n) {
   struct choice choice = {0};
   ADIO_cb_name_array names;
+  char here[MPI_MAX_PROCESSOR_NAME];
+  char** hosts; /* of each rank */
   size_t ranks;
   int* blob;
+  int length;
 
   MPI_Comm_size(fd->comm, &choice.n_ranks);
   ranks = (size_t)choice.n_ranks;
@@ -167,9 +170,17 @@ int* bfs_placement_choose(ADIO_File fd, benchfs_t* fs, int* n) {
   find_candidates(fd, &choice);
   *n = 1 + choice.n_wanted + 2 * choice.n_servers;
   blob = ADIOI_Calloc((size_t)*n, sizeof(int));
-  /* ROMIO gathered the names at this open and keeps them with the communicator. */
-  ADIOI_cb_gather_name_array(fd->comm, fd->comm, &names);
-  choose_all(fs, &choice, names->names, blob, choice.n_wanted);
+  hosts = ADIOI_Malloc(ranks * sizeof(*hosts));
+  if (bfs_team_one_host(fd->comm)) {
+    MPI_Get_processor_name(here, &length);
+    for (size_t i = 0; i < ranks; i++) hosts[i] = here;
+  } else {
+    /* ROMIO gathered the names at this open and keeps them with the communicator. */
+    ADIOI_cb_gather_name_array(fd->comm, fd->comm, &names);
+    memcpy(hosts, names->names, ranks * sizeof(*hosts));
+  }
+  choose_all(fs, &choice, hosts, blob, choice.n_wanted);
+  ADIOI_Free(hosts);
   ADIOI_Free(choice.hosts);
   return blob;
 }

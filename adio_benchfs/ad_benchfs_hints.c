@@ -240,6 +240,16 @@ static void take_own(struct bfs_file* own, MPI_Info info) {
   }
 }
 
+/* For its own two-phase ROMIO takes one rank of each host, unless the program wants others. On one
+ * host that needs no names of all ranks, and no broadcasts. */
+static void take_default_aggregator(ADIO_File fd) {
+  const struct bfs_file* own = bfs_file(fd);
+
+  if (own->hosts_asked || fd->hints->ranklist != NULL || !bfs_team_one_host(fd->comm)) return;
+  fd->hints->ranklist = ADIOI_Calloc(1, sizeof(int));
+  fd->hints->cb_nodes = 1;
+}
+
 void ADIOI_BENCHFS_SetInfo(ADIO_File fd, MPI_Info users_info, int* error_code) {
   struct bfs_file* own = bfs_file_make(fd);
   const int buffer_bytes = fd->hints->cb_buffer_size;
@@ -255,6 +265,7 @@ void ADIOI_BENCHFS_SetInfo(ADIO_File fd, MPI_Info users_info, int* error_code) {
     take_own(own, info);
   }
   ADIOI_GEN_SetInfo(fd, info, error_code);
+  take_default_aggregator(fd);
   if (info != MPI_INFO_NULL) MPI_Info_free(&info);
   /* ROMIO's own data sieving is not used. */
   fd->hints->ds_read = ADIOI_HINT_DISABLE;

@@ -149,7 +149,7 @@ static int drive(struct bfs_idle* idle) {
   int flag;
 
   if (bfs_requests_progress()) {
-    *idle = (struct bfs_idle){0, 0};
+    *idle = (struct bfs_idle){0};
     return 1;
   }
   MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &flag, MPI_STATUS_IGNORE);
@@ -166,7 +166,7 @@ static int poll_fn(void* extra_state, MPI_Status* status) {
 }
 
 static int wait_fn(int count, void** states, double timeout, MPI_Status* status) {
-  struct bfs_idle idle = {0, 0};
+  struct bfs_idle idle = {0};
 
   (void)timeout;
   (void)status;

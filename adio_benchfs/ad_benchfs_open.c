@@ -1,6 +1,8 @@
 /*
  * ad_benchfs_open.c - open and close.
  *
+ * What ROMIO asks of all ranks before an open is asked in one agreement (ad_benchfs_team.h).
+ *
  * Open is collective and costs the servers one lookup or create, however many ranks there are: rank
  * 0 asks, and broadcasts what came of it, a handle that every rank turns into its own file without
  * asking anyone, or the failure with its text.
@@ -24,6 +26,53 @@ struct announcement {
   int choice_numbers;
   int choice[CHOICE_INLINE];
 };
+
+/* ---- around opens and closes, called by ROMIO
+ * ----------------------------------------------------
+ */
+
+/* Whether it is the name of a file here. */
+int ADIOI_BENCHFS_Named(const char* filename) {
+  static const char prefix[] = "benchfs:";
+  const char* forced = getenv("ROMIO_FSTYPE_FORCE");
+
+  if (forced != NULL) filename = forced;
+  return filename != NULL && strncmp(filename, prefix, sizeof(prefix) - 1) == 0;
+}
+
+/* Collective: what ROMIO checks on all ranks before an open, and a communicator for the file. */
+int ADIOI_BENCHFS_Agree(MPI_Comm comm, int access_mode, MPI_Info info, MPI_Comm* made) {
+  enum { BAD_INFO, MODE, MODE_NEGATED, NO_HINTS, VALUES };
+  int64_t most[VALUES] = {0, access_mode, -(int64_t)access_mode, ADIOI_syshints == MPI_INFO_NULL};
+  MPI_Info copy;
+  int code;
+
+  if (info != MPI_INFO_NULL) {
+    most[BAD_INFO] = MPI_Info_dup(info, &copy) != MPI_SUCCESS;
+    if (!most[BAD_INFO]) MPI_Info_free(&copy);
+  }
+  code = bfs_team_open(comm, most, VALUES, made);
+  bfs_team_note(*made, most[NO_HINTS] != 0);
+  if (code == MPI_SUCCESS && most[BAD_INFO])
+    code = MPIO_Err_create_code(MPI_SUCCESS, MPIR_ERR_RECOVERABLE, "MPI_FILE_OPEN", __LINE__,
+                                MPI_ERR_OTHER, "**info", 0);
+  if (code == MPI_SUCCESS && most[MODE] != -most[MODE_NEGATED])
+    code = MPIO_Err_create_code(MPI_SUCCESS, MPIR_ERR_RECOVERABLE, "MPI_FILE_OPEN", __LINE__,
+                                MPI_ERR_NOT_SAME, "**fileamodediff", 0);
+  return code;
+}
+
+/* Whether every rank has read the system's hints; else all read them now, together. */
+int ADIOI_BENCHFS_All_have_hints(MPI_Comm made) {
+  int ranks;
+
+  MPI_Comm_size(made, &ranks);
+  return ranks == 1 ? ADIOI_syshints != MPI_INFO_NULL : !bfs_team_noted(made);
+}
+
+void ADIOI_BENCHFS_Release(MPI_Comm* made) {
+  bfs_team_close(made);
+}
 
 struct bfs_file* bfs_file_make(ADIO_File fd) {
   struct bfs_file* own = bfs_file(fd);
@@ -187,7 +236,7 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
     choice = announce(fd, access_mode, &message);
     code = message.code;
   }
-  MPI_Bcast(&message, (int)sizeof(message), MPI_BYTE, 0, fd->comm);
+  bfs_team_tell(fd->comm, &message, (int)sizeof(message));
   if (message.code != 0) {
     *error_code = BFS_ERROR(message.code, message.text);
     close_here(fd);
@@ -209,25 +258,56 @@ void ADIOI_BENCHFS_OpenColl(ADIO_File fd, int rank, int access_mode, int* error_
   *error_code = MPI_SUCCESS;
 }
 
-/* Collective. All ranks have come to the close, as ROMIO has a barrier in front: so rank 0 held the
- * file, and the shared pointer was known, as long as any of them used it. No rank returns before
- * all have closed. A program may delete the file right after, on one rank, and so does ROMIO for
- * MPI_MODE_DELETE_ON_CLOSE. All paths that lead here are taken by all ranks of fd->comm, as open
- * either succeeds on all of them or on none. */
-void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
+/* Closes this rank's file, or gives the reason why it could not. *end: how far this process has
+ * written if the home does not know that yet, else -1. */
+static int close_one(struct bfs_file* own, int64_t* end) {
+  uint64_t written;
+
+  *end = benchfs_take_size(own->file, &written) ? (int64_t)written : -1;
+  return -benchfs_close(own->file);
+}
+
+/* On rank 0, once all others have closed. */
+static int close_last(ADIO_File fd, int64_t end, int64_t pointer_made) {
   struct bfs_file* own = bfs_file(fd);
-  struct bfs_verdict verdict;
-  int code;
+
+  own->pointer_made = pointer_made != 0;
+  bfs_pointer_forget(fd);
+  if (end >= 0) benchfs_give_size(own->file, (uint64_t)end);
+  return -benchfs_close(own->file);
+}
+
+/* Collective, and ROMIO has no barrier in front. The others close first, which costs no message:
+ * rank 0 holds the file for all, and tells its size, the largest that any of them has. No rank
+ * returns before that. A program may delete the file right after, on one rank, and so does ROMIO
+ * for MPI_MODE_DELETE_ON_CLOSE. All paths that lead here are taken by all ranks of fd->comm, as
+ * open either succeeds on all of them or on none. */
+void ADIOI_BENCHFS_Close(ADIO_File fd, int* error_code) {
+  enum { CODE, END, POINTER, VALUES };
+  struct bfs_file* own = bfs_file(fd);
+  int64_t most[VALUES];
+  int rank, code = 0;
 
   *error_code = MPI_SUCCESS;
   fd->is_open = 0;
   if (own != NULL && own->file != NULL) {
-    bfs_pointer_forget(fd);
+    MPI_Comm_rank(fd->comm, &rank);
+    most[END] = -1;
+    most[POINTER] = own->pointer_made;
+    if (rank != 0) code = close_one(own, &most[END]);
+    most[CODE] = bfs_verdict_number(fd->comm, code);
+    bfs_team_most(fd->comm, most, VALUES);
+    if (rank == 0) {
+      int64_t worst;
+
+      code = close_last(fd, most[END], most[POINTER]);
+      worst = bfs_verdict_number(fd->comm, code);
+      most[CODE] = MPL_MAX(most[CODE], worst);
+    }
+    bfs_team_tell(fd->comm, &most[CODE], (int)sizeof(most[CODE]));
+    *error_code = bfs_collective_error(fd, "close of", code, bfs_verdict_of(most[CODE]));
     if (own->two_phase != MPI_COMM_NULL) MPI_Comm_free(&own->two_phase);
     bfs_placement_free(own);
-    code = -benchfs_close(own->file);
-    verdict = bfs_agree(fd->comm, code);
-    *error_code = bfs_collective_error(fd, "close of", code, verdict);
   }
   file_free(fd);
 }

@@ -5,10 +5,16 @@
  * in between, is bfs_idle(): nothing at first, so that a wait for a rank on another core is as
  * short as MPI's own; then the core is offered to whoever wants it.
  */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* syscall */
+#endif
 #include "ad_benchfs_wait.h"
 
+#include <linux/futex.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Turns before the core is offered: some tens of microseconds. */
 #define SPIN_TURNS 64
@@ -20,9 +26,16 @@
 #define SLEEP_AFTER_NS 4000000
 #define SLEEP_PART 16
 #define SLEEP_MAX_NS 1000000
+/* Who will be woken sleeps at once and longer, but for one wait of several, which finds out whether
+ * others still want the core. */
+#define ASK_EVERY 8
+#define WOKEN_MIN_NS 500000
+#define WOKEN_PART 4
+#define WOKEN_MAX_NS 5000000
 
 /* More than 0: others wanted this core lately, so there is no use in spinning first. */
 static _Thread_local unsigned wanted;
+static _Thread_local unsigned waits;
 
 static int64_t now_ns(void) {
   struct timespec time;
@@ -59,6 +72,26 @@ void bfs_idle(struct bfs_idle* idle) {
   }
 }
 
+int bfs_idle_sleeps(struct bfs_idle* idle) {
+  if (idle->turns == 0) idle->sleeps = wanted > 0 && ++waits % ASK_EVERY != 0;
+  if (idle->sleeps) return 1;
+  bfs_idle_awake(idle);
+  idle->sleeps = wanted == FREE_OFFERS;
+  return 0;
+}
+
+void bfs_idle_on(struct bfs_idle* idle, const _Atomic uint32_t* word, uint32_t seen) {
+  struct timespec time = {0, WOKEN_MIN_NS};
+  const int64_t now = now_ns();
+
+  idle->turns++;
+  if (idle->since == 0) idle->since = now;
+  if ((now - idle->since) / WOKEN_PART > WOKEN_MIN_NS)
+    time.tv_nsec = (long)((now - idle->since) / WOKEN_PART);
+  if (time.tv_nsec > WOKEN_MAX_NS) time.tv_nsec = WOKEN_MAX_NS;
+  syscall(SYS_futex, word, FUTEX_WAIT, seen, &time, NULL, 0);
+}
+
 /* What is waited for: one request, all of several, any of them, or a message. */
 enum wanted_kind { ONE, ALL, ANY, MESSAGE };
 struct wait {
@@ -85,7 +118,7 @@ static int test(const struct wait* wait, int* done) {
 }
 
 static int finish(const struct wait* wait) {
-  struct bfs_idle idle = {0, 0};
+  struct bfs_idle idle = {0};
   int done = 0;
   int code = test(wait, &done);
   int depth;
@@ -94,7 +127,7 @@ static int finish(const struct wait* wait) {
   depth = BFS_SECTION_LEAVE();
   while (code == MPI_SUCCESS && !done) {
     if (bfs_requests_progress())
-      idle = (struct bfs_idle){0, 0};
+      idle = (struct bfs_idle){0};
     else
       bfs_idle(&idle);
     code = test(wait, &done);

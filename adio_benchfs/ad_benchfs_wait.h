@@ -19,11 +19,17 @@
 struct bfs_idle {
   unsigned turns; /* in which nothing happened */
   int64_t since;  /* when they began, in ns; once it matters */
+  int sleeps;     /* bfs_idle_sleeps: the core is wanted */
 };
 /* After a turn in which nothing happened. Sleeps for a millisecond at most. */
 void bfs_idle(struct bfs_idle* idle);
 /* The same where the program does not wait, but asks: never sleeps. */
 void bfs_idle_awake(struct bfs_idle* idle);
+/* The same where somebody will wake those who sleep. Not 0: it is time to sleep, by the next. */
+int bfs_idle_sleeps(struct bfs_idle* idle);
+/* Sleeps, for some milliseconds at most, for as long as *word, in memory that processes share, is
+ * `seen`. */
+void bfs_idle_on(struct bfs_idle* idle, const _Atomic uint32_t* word, uint32_t seen);
 
 /* The MPI functions of these names: same arguments, same outcome, errors to the same handler.
  * Inside, a collective is its nonblocking relative, which matches nonblocking ones alone: all ranks

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <cstring>
+#include <utility>
 
 #include "client/capi.hpp"
 #include "wire/messages.hpp"
@@ -202,6 +203,22 @@ int benchfs_import(benchfs_t* fs, const void* blob, size_t bytes, int flags, ben
         client.import(std::move(path), head.inode, head.chunk_bytes, how.readable, how.writable));
     return 0;
   });
+}
+
+int benchfs_take_size(benchfs_file_t* handle, std::uint64_t* end) {
+  OpenFile* file = file_of(handle);
+  const Client::Lock lock(*file->client);
+  if (!std::exchange(file->size_dirty, false)) return 0;
+  *end = file->written_end;
+  return 1;
+}
+
+void benchfs_give_size(benchfs_file_t* handle, std::uint64_t end) {
+  OpenFile* file = file_of(handle);
+  const Client::Lock lock(*file->client);
+  file->wrote_to(end);
+  file->saw_size(end);
+  file->written_elsewhere = true;
 }
 
 int benchfs_unlink(benchfs_t* fs, const char* path) {

@@ -58,10 +58,11 @@ struct OpenFile {
   Semaphore flock_turn{1};
 
   // What the home server has not been told yet.
-  std::uint64_t written_end = 0;  ///< end of the farthest write since the last merge
-  bool size_dirty = false;        ///< there was a write since the last merge
-  bool merge_next = false;        ///< the next write may tell the size by the way: it is the first
-  bool spread = false;            ///< the home knows that there is data beyond chunk 0
+  std::uint64_t written_end = 0;   ///< end of the farthest write since the last merge
+  bool size_dirty = false;         ///< there was a write since the last merge
+  bool merge_next = false;         ///< the next write may tell the size by the way: it is the first
+  bool spread = false;             ///< the home knows that there is data beyond chunk 0
+  bool written_elsewhere = false;  ///< this also tells what other sessions wrote, on any server
   /// Servers that have data of this session which was not synced, by index.
   std::vector<bool> dirty_servers;
 

@@ -26,7 +26,7 @@ Task<void> drop_remains(Client* client, const OpenFile* file) {
   std::vector<Task<Status>> dropping;
   for (std::size_t i = 0; i < file->dirty_servers.size(); ++i) {
     const auto server = static_cast<ServerIndex>(i);
-    if (file->dirty_servers[i] || server == home) {
+    if (file->dirty_servers[i] || file->written_elsewhere || server == home) {
       dropping.push_back(client->drop_data(server, file->inode));
     }
   }

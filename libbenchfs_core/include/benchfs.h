@@ -120,6 +120,12 @@ BENCHFS_API int benchfs_close(benchfs_file_t *file);
 BENCHFS_API int benchfs_export(benchfs_file_t *file, void *handle, size_t capacity);
 BENCHFS_API int benchfs_import(benchfs_t *fs, const void *handle, size_t bytes, int flags,
                                benchfs_file_t **file);
+/* The same for closes: one process tells the file's home how far all have written. benchfs_take_size takes
+ * that duty from `file`, which is closed next: 1, and in *end the end of its farthest write, or 0 if there is
+ * nothing to tell. The process that exported the file gets the largest of these, and at its next
+ * benchfs_flush_size, benchfs_sync or benchfs_close the home is told. Until then others do not see the size. */
+BENCHFS_API int benchfs_take_size(benchfs_file_t *file, uint64_t *end);
+BENCHFS_API void benchfs_give_size(benchfs_file_t *file, uint64_t end);
 
 /* Remove a name of a file, or of a symbolic link itself. -EISDIR: a directory, see benchfs_rmdir. With
  * its last name the file goes, unless sessions have it open: they can use it as before (benchfs_fstat

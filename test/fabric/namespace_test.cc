@@ -161,6 +161,41 @@ TEST_SUITE("namespace") {
     CHECK(benchfs_close(file) == 0);
   }
 
+  TEST_CASE("handles: one session tells the size that the others wrote, in one message") {
+    Cluster cluster(2);
+    Session first(cluster);
+    Session second(cluster);
+    Session third(cluster);
+    benchfs_file_t* file = first.open("/f", O_RDWR | O_CREAT, 65536);
+    char blob[BENCHFS_HANDLE_BYTES];
+    const int bytes = benchfs_export(file, blob, sizeof(blob));
+    REQUIRE(bytes > 0);
+    benchfs_file_t* same[2] = {};
+    std::uint64_t end = 77;
+    REQUIRE(benchfs_import(second, blob, static_cast<std::size_t>(bytes), O_RDWR, &same[0]) == 0);
+    REQUIRE(benchfs_import(third, blob, static_cast<std::size_t>(bytes), O_RDWR, &same[1]) == 0);
+    CHECK(benchfs_take_size(same[0], &end) == 0);
+    CHECK(end == 77);
+    REQUIRE(benchfs_pwrite(same[0], "abc", 3, 500) == 3);
+    REQUIRE(benchfs_pwrite(same[0], "abc", 3, 400) == 3);
+    REQUIRE(benchfs_pwrite(same[1], "abc", 3, 5) == 3);
+    std::uint64_t farthest = 0;
+    for (benchfs_file_t* each : same) {
+      REQUIRE(benchfs_take_size(each, &end) == 1);
+      farthest = std::max(farthest, end);
+      CHECK(benchfs_take_size(each, &end) == 0);  // it was taken
+      CHECK(benchfs_close(each) == 0);
+    }
+    CHECK(farthest == 503);
+    CHECK(third.stat("/f").size == 0);
+    benchfs_give_size(file, farthest);
+    CHECK(benchfs_flush_size(file) == 0);
+    CHECK(third.stat("/f").size == 503);
+    benchfs_give_size(file, 9);
+    CHECK(benchfs_close(file) == 0);
+    CHECK(third.stat("/f").size == 503);
+  }
+
   TEST_CASE("sync of everything: tells sizes, and asks every server") {
     Cluster cluster(2);
     Session session(cluster), other(cluster);

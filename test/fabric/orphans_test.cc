@@ -207,6 +207,35 @@ TEST_SUITE("orphans") {
     CHECK(benchfs_close(same) == 0);
   }
 
+  TEST_CASE("orphans: who tells the size of others takes back what they wrote too late") {
+    Cluster cluster(3);
+    Session session(cluster);
+    Session other(cluster);
+    benchfs_file_t* file = written(session, "/f", pattern(100, 2));
+    char handle[BENCHFS_HANDLE_BYTES];
+    const int bytes = benchfs_export(file, handle, sizeof(handle));
+    REQUIRE(bytes > 0);
+    const auto size = static_cast<std::size_t>(bytes);
+    benchfs_file_t* teller = nullptr;
+    benchfs_file_t* writer = nullptr;
+    REQUIRE(benchfs_import(session, handle, size, O_RDWR, &teller) == 0);
+    REQUIRE(benchfs_import(other, handle, size, O_RDWR, &writer) == 0);
+    REQUIRE(benchfs_unlink(session, "/f") == 0);
+    CHECK(benchfs_close(file) == 0);
+    REQUIRE(all_data_go(cluster, 3));
+    // Servers take data of a file that they have not heard of.
+    for (std::uint64_t chunk = 0; chunk < 9; ++chunk)
+      benchfs_pwrite(writer, "too late", 8, chunk * kChunk);
+    REQUIRE(data_files(cluster, 3) > 1);
+    std::uint64_t end = 0;
+    REQUIRE(benchfs_take_size(writer, &end) == 1);
+    CHECK(end >= 8);
+    CHECK(benchfs_close(writer) == 0);
+    benchfs_give_size(teller, end);
+    CHECK(benchfs_close(teller) == 0);
+    CHECK(all_data_go(cluster, 3));
+  }
+
   TEST_CASE("orphans: a restart of the servers collects what was open; the session hears of it") {
     Cluster cluster(2);
     auto session = std::make_unique<Session>(cluster);

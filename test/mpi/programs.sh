@@ -49,6 +49,25 @@ else
     result 1 "waiting: does not compile"
 fi
 
+if compile team -I"$top_srcdir/adio_benchfs" "$folder/team.c" "$top_srcdir/adio_benchfs/ad_benchfs_team.c" \
+    "$top_srcdir/adio_benchfs/ad_benchfs_wait.c" \
+    -Wl,--wrap=PMPI_Iallreduce,--wrap=PMPI_Ibcast,--wrap=PMPI_Comm_idup; then
+    for ranks in 1 2 5 16; do
+        passes team $ranks "$work/team"
+    done
+else
+    result 1 "team: does not compile"
+fi
+
+take_core_flags
+if compile closes "$folder/closes.c" "${core_flags[@]}"; then
+    for ranks in 2 4 12; do
+        passes closes $ranks "$work/closes"
+    done
+else
+    result 1 "closes: does not compile"
+fi
+
 if compile shared_file "$top_srcdir/examples/shared_file.c"; then
     for ranks in 1 3; do
         mpirun $ranks "$work/shared_file" benchfs:/programs_shared_file 8 &&
@@ -62,7 +81,6 @@ else
     result 1 "examples/shared_file: does not compile"
 fi
 
-take_core_flags
 "${CC:-cc}" -Wall -Wextra -Wshadow -Werror -o "$work/native" "$top_srcdir/examples/native.c" \
     "${core_flags[@]}" >"$work/output" 2>&1 && timeout "$seconds_max" "$work/native" >"$work/output" 2>&1
 result $? "examples/native"
