@@ -73,7 +73,7 @@ struct EnumNames<IoMode> {
     "Chunk files kept open.",                                                                       \
     .min = 16, .max = 1'000'000)                                                                    \
   X(config::Boolean, local_access, local_access, true,                                              \
-    "Give clients of the same user on this host the chunk files, to read and write them directly."  \
+    "Let clients of the same user on this host read and write the stored data directly."            \
     " Not with io_mode direct.",                                                                    \
     )                                                                                               \
   X(config::Choice<IoMode>, io_mode, io_mode, IoMode::automatic,                                    \
