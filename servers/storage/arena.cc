@@ -67,9 +67,14 @@ Status Arena::failed(const char* what, const char* file, int err) const {
 }
 
 Status Arena::start(std::uint64_t bytes_max) {
-  if (!exists(folder_)) {
-    BFS_CHECK(made, make_files(bytes_max));
-  }
+  if (exists(folder_)) return open_files();
+  BFS_CHECK(made, make_files(bytes_max));
+  const Status opened = open_files();
+  if (!opened) remove_files(folder_);  // it is empty, and of no use here
+  return opened;
+}
+
+Status Arena::open_files() {
   constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
   data_fd_ = ::open(data_path(folder_).c_str(), kFlags);
   if (data_fd_ < 0) return failed("open", "arena", errno);

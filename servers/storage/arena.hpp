@@ -66,6 +66,8 @@ class Arena {
   std::uint64_t used_for(QuotaId quota) const;
   /// Bytes that are free, and in memory already.
   std::uint64_t free_bytes() const;
+  /// Bytes that can still be allocated.
+  std::uint64_t blank_bytes() const;
 
   // For clients on this host.
 
@@ -114,6 +116,7 @@ class Arena {
   // arena.cc
   Status start(std::uint64_t bytes_max);
   Status make_files(std::uint64_t bytes_max);
+  Status open_files();
   Status recover();
   void recover_slots();
   void recover_maps(std::vector<arena::BlockSet>& used);

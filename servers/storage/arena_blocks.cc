@@ -97,6 +97,11 @@ std::uint64_t Arena::free_bytes() const {
   return view_->header().free_blocks.load() << kBlockShift;
 }
 
+std::uint64_t Arena::blank_bytes() const {
+  const Header& header = view_->header();
+  return (header.groups - header.groups_end + 2 * blank_.size()) << kSegmentShift;
+}
+
 std::uint64_t Arena::used_bytes() const {
   const Header& header = view_->header();
   std::uint64_t free = header.free_blocks.load();

@@ -43,13 +43,11 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::create(Options options, Ring* ri
   }
   if (asked || (options.io_mode == IoMode::automatic && place.memory && place.large)) {
     const std::string folder = chunks_folder(options.data_dir);
-    const bool there = Arena::exists(folder);
     auto made = std::make_unique<MemoryChunks>(options, offload);
     const Status started = made->start();
     if (started) return made;
-    // What is in it can be had in no other way.
-    if (asked || there) return std::unexpected(started.error());
-    Arena::remove_files(folder);
+    // What an arena has can be had in no other way.
+    if (asked || Arena::exists(folder)) return std::unexpected(started.error());
     log_warn("no arena in {}: data are in local files there", options.data_dir);
   }
   auto made = std::make_unique<FileChunks>(std::move(options), ring, offload);

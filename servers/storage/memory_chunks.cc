@@ -107,7 +107,7 @@ Status MemoryChunks::leave_pack(InodeId inode) {
 }
 
 Status MemoryChunks::open_up(InodeId inode, bool create) {
-  keep_ready();
+  if (create) expect_writers();
   if (pack_->has(inode)) return leave_pack(inode);
   if (create || arena_->has(inode)) return {};
   return fail(Errc::not_found, ENOENT);
@@ -265,6 +265,9 @@ Result<StorageUsage> MemoryChunks::usage() {
 Result<Device> MemoryChunks::device() const {
   BFS_TRY(device, device_of(folder_fd_));
   device.block_bytes = arena::kBlockBytes;
+  // The file system may have become larger than the arena can be.
+  device.free_bytes = std::min(device.free_bytes, arena_->blank_bytes());
+  device.available_bytes = std::min(device.available_bytes, arena_->blank_bytes());
   device.set_aside_bytes = arena_->free_bytes();
   device.free_bytes += device.set_aside_bytes;
   device.available_bytes += device.set_aside_bytes;

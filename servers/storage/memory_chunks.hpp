@@ -59,6 +59,7 @@ class MemoryChunks final : public ChunkStore {
   void remove_packed(InodeId inode);
   void count_packed(InodeId inode, std::int64_t files);
   Task<void> punch_later(std::vector<std::uint32_t> blocks);
+  void expect_writers();
   void keep_ready();
   Task<void> get_ready();
   Task<void> give_back(std::vector<arena::GroupIndex> extents);

@@ -11,7 +11,8 @@
 namespace benchfs {
 namespace {
 
-constexpr std::uint64_t kReadyBytes = 64ull << 20;
+/// Of a server that nobody uses yet, and once clients write themselves.
+constexpr std::uint64_t kReadyAtStart = 16ull << 20, kReadyInUse = 64ull << 20;
 /// Parts of the device: what is made ready at most, and what is kept of what was removed.
 constexpr std::uint64_t kReadyPart = 16, kKeepPart = 8;
 /// Left to everything else on the device.
@@ -25,8 +26,13 @@ constexpr unsigned kSurplusCalls = 8;
 
 void MemoryChunks::set_ready_for(std::uint64_t device_bytes) {
   ready_max_bytes_ = device_bytes / kReadyPart;
-  ready_bytes_ = std::min(kReadyBytes, ready_max_bytes_);
+  ready_bytes_ = std::min(kReadyAtStart, ready_max_bytes_);
   keep_bytes_ = device_bytes / kKeepPart;
+}
+
+void MemoryChunks::expect_writers() {
+  ready_bytes_ = std::max(ready_bytes_, std::min(kReadyInUse, ready_max_bytes_));
+  keep_ready();
 }
 
 void MemoryChunks::keep_ready() {

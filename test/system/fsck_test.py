@@ -45,6 +45,7 @@ def test_fsck_of_a_whole_file_system_is_clean(place):
 
 
 def test_fsck_finds_and_corrects(place):
+    place.env["BENCHFS_IO_MODE"] = "plain"  # in local files, wherever the storage is
     place.start(2)
     (place.dir / "x").write_text("text")
     place.benchfs("put", place.dir / "x", "/x")

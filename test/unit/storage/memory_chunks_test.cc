@@ -293,6 +293,37 @@ TEST_SUITE("memory chunks") {
     for (InodeId i = 0; i < 50; ++i) CHECK(read(kInode + i) == small);
     CHECK(in_arena(kInode + 49));
   }
+
+  TEST_CASE_FIXTURE(MemoryFixture,
+                    "memory chunks: where an arena cannot be made there are local files") {
+    if (!memory) return;
+    const TempDir other(testing::memory());
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const auto handler = signal(SIGXFSZ, SIG_IGN);
+    rlimit lowered = before;
+    lowered.rlim_cur = 1u << 20;
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &lowered) == 0);
+    auto made = ChunkStore::create({.data_dir = other.path()}, ring.get(), *offload);
+    auto asked = ChunkStore::create({.data_dir = other.path(), .io_mode = IoMode::memory},
+                                    ring.get(), *offload);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, handler);
+    REQUIRE(made.has_value());
+    CHECK((*made)->mode() == IoMode::plain);
+    CHECK_FALSE(Arena::exists(other.path() + "/chunks"));
+    REQUIRE_FALSE(asked.has_value());
+    CHECK(asked.error().code == Errc::too_big);
+    REQUIRE(run((*made)->write(kInode, 0, random_bytes(3901, 1))).has_value());
+    run((*made)->close());
+    made->reset();
+    const auto later = open(other.path());  // what the files have is there
+    CHECK(later->mode() == IoMode::memory);
+    Bytes back(3901);
+    CHECK(*run(later->read(kInode, 0, back)) == 3901);
+    CHECK(back == random_bytes(3901, 1));
+    run(later->close());
+  }
 }
 
 }  // namespace
