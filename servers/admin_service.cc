@@ -1,6 +1,8 @@
 // The administration messages: what a server says of itself.
 #include "admin_service.hpp"
 
+#include <algorithm>
+
 #include "base/clock.hpp"
 
 namespace benchfs {
@@ -50,7 +52,9 @@ Task<void> AdminService::space(Incoming incoming) {
   const Device& device = measure->device;
   wire::ServerSpace::Reply reply{};
   reply.device = device.id;
-  reply.block_bytes = device.block_bytes;
+  reply.block_bytes = static_cast<std::uint32_t>(device.block_bytes);
+  const std::uint64_t aside = device.set_aside_bytes / std::max<std::uint64_t>(device.block_bytes, 1);
+  reply.set_aside_blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(aside, ~0u));
   reply.device_bytes = device.bytes;
   reply.device_free = device.free_bytes;
   reply.device_available = device.available_bytes;
@@ -60,7 +64,6 @@ Task<void> AdminService::space(Incoming incoming) {
   reply.stored_bytes = measure->stored_bytes;
   reply.room_bytes = measure->room_bytes;
   reply.files = meta_.files();
-  reply.set_aside_bytes = device.set_aside_bytes;
   co_await incoming.reply<wire::ServerSpace>(reply);
 }
 

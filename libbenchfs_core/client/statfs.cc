@@ -13,6 +13,10 @@
 
 namespace benchfs {
 
+std::uint64_t set_aside(const wire::ServerSpace::Reply& space) {
+  return std::uint64_t{space.set_aside_blocks} * space.block_bytes;
+}
+
 struct benchfs_statfs sum_of(std::span<const SpaceOfServer> servers) {
   struct Storage {
     std::uint64_t total = 0, free = 0, room = 0;  ///< sums of what the servers may have
@@ -27,12 +31,12 @@ struct benchfs_statfs sum_of(std::span<const SpaceOfServer> servers) {
   for (const auto& [host_id, space] : servers) {
     sum.stored_bytes += space.stored_bytes;
     sum.files += space.files;
-    sum.block_bytes = std::max(sum.block_bytes, space.block_bytes);
+    sum.block_bytes = std::max<std::uint64_t>(sum.block_bytes, space.block_bytes);
     Storage& storage = storages[{host_id, space.device}];
     storage.device = &space;
     storage.reserve = std::min(storage.reserve, space.reserve_bytes);
     storage.room += space.room_bytes;
-    storage.aside += space.set_aside_bytes;
+    storage.aside += set_aside(space);
     if (space.limit_bytes == 0) {
       storage.total += space.device_bytes;
       storage.free += space.device_free;
@@ -44,9 +48,9 @@ struct benchfs_statfs sum_of(std::span<const SpaceOfServer> servers) {
   for (const auto& [place, storage] : storages) {
     const wire::ServerSpace::Reply& device = *storage.device;
     // What this one sees as free, and what it does not see, as others have set it aside.
-    const std::uint64_t for_all = device.device_available - device.set_aside_bytes;
+    const std::uint64_t for_all = device.device_available - set_aside(device);
     const std::uint64_t usable = for_all - std::min(for_all, storage.reserve) + storage.aside;
-    const std::uint64_t free = device.device_free - device.set_aside_bytes + storage.aside;
+    const std::uint64_t free = device.device_free - set_aside(device) + storage.aside;
     const std::uint64_t available = std::min(storage.room, usable);
     sum.total_bytes += std::min(storage.total, device.device_bytes);
     sum.free_bytes += std::max(available, std::min(storage.free, free));

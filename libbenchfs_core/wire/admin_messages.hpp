@@ -27,7 +27,8 @@ struct ServerSpace {
   using Request = Empty;
   struct Reply {
     std::uint64_t device;  ///< tells the file systems of one host apart: servers may share one
-    std::uint64_t block_bytes;
+    std::uint32_t block_bytes;
+    std::uint32_t set_aside_blocks;  ///< of what is free and available: for this server's file data
     std::uint64_t device_bytes;      ///< size of the file system under the data directory
     std::uint64_t device_free;       ///< bytes of it that nobody uses
     std::uint64_t device_available;  ///< bytes of those that this server's user may take
@@ -37,7 +38,6 @@ struct ServerSpace {
     std::uint64_t stored_bytes;   ///< allocated by file data
     std::uint64_t room_bytes;     ///< that file data may still take
     std::uint64_t files;          ///< inodes whose home it is
-    std::uint64_t set_aside_bytes;  ///< of what is free and available: for this server's file data
   };
 };
 

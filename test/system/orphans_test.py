@@ -1,5 +1,6 @@
 """Files that are open when they lose their name: clients and servers that are killed meanwhile."""
 
+import json
 import os
 import signal
 import sys

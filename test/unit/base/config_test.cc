@@ -150,7 +150,7 @@ TEST_SUITE("config") {
           "FILE:1: expected_servers: \"0\" is out of range; accepted: a number from 1 to 8192");
     CHECK(file_error("io_mode: fast") ==
           "FILE:1: io_mode: \"fast\" is not one of these; accepted: one of auto, ring, direct, "
-          "plain");
+          "plain, memory");
     CHECK(has(file_error("spin: 100ns"), "\"100ns\" is finer than 1us"));
     CHECK(has(file_error("deadline: 2h"), "out of range"));
     CHECK(has(file_error("deadline: 99ms"), "out of range"));
