@@ -53,7 +53,8 @@ Task<void> AdminService::space(Incoming incoming) {
   wire::ServerSpace::Reply reply{};
   reply.device = device.id;
   reply.block_bytes = static_cast<std::uint32_t>(device.block_bytes);
-  const std::uint64_t aside = device.set_aside_bytes / std::max<std::uint64_t>(device.block_bytes, 1);
+  const std::uint64_t aside =
+      device.set_aside_bytes / std::max<std::uint64_t>(device.block_bytes, 1);
   reply.set_aside_blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(aside, ~0u));
   reply.device_bytes = device.bytes;
   reply.device_free = device.free_bytes;

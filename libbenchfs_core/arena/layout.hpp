@@ -110,7 +110,9 @@ constexpr Layout layout_of(std::uint64_t groups, std::uint64_t buckets, std::uin
   return layout;
 }
 
-constexpr std::uint64_t segment_of(std::uint64_t offset) { return offset >> kSegmentShift; }
+constexpr std::uint64_t segment_of(std::uint64_t offset) {
+  return offset >> kSegmentShift;
+}
 constexpr std::uint32_t within_segment(std::uint64_t offset) {
   return static_cast<std::uint32_t>(offset & (kSegmentBytes - 1));
 }

@@ -1,5 +1,6 @@
 // Copies between a process's memory and the blocks of files, and how free blocks come into a file:
-// they are filled first and put into its map then, so that nobody ever sees what was in them before.
+// they are filled first and put into its map then, so that nobody ever sees what was in them
+// before.
 #include "arena/view.hpp"
 
 #include <fcntl.h>
@@ -66,8 +67,8 @@ struct flock slot_lock(std::uint32_t slot) {
 Result<Mapping> Mapping::of(int fd, std::size_t bytes) {
   // A page of 2 MiB can be mapped as one only where address and offset agree.
   const std::size_t room = bytes + kHugeBytes;
-  void* reserved = ::mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                          -1, 0);
+  void* reserved =
+      ::mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reserved == MAP_FAILED) return failed(errno);
   auto* begin = static_cast<std::byte*>(reserved);
   const auto address = reinterpret_cast<std::uintptr_t>(begin);
@@ -101,7 +102,8 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
 // ---- View ----
 
 Result<std::unique_ptr<View>> View::map(int data_fd, int index_fd, std::uint32_t slot) {
-  struct stat data_facts {}, index_facts {};
+  struct stat data_facts {};
+  struct stat index_facts {};
   if (::fstat(data_fd, &data_facts) != 0 || ::fstat(index_fd, &index_facts) != 0) {
     return failed(errno);
   }
@@ -255,7 +257,8 @@ BlockSet View::put(SegmentMap& map, unsigned at, Block first, unsigned count) {
     Block none = 0;
     if (map.blocks[at + i].compare_exchange_strong(none, first + i)) in |= BlockSet{1} << i;
   }
-  const BlockSet left = slot_->free.load(std::memory_order_relaxed) & ~(in << place_in_group(first));
+  const BlockSet left =
+      slot_->free.load(std::memory_order_relaxed) & ~(in << place_in_group(first));
   slot_->free.store(left, std::memory_order_release);
   slot_->count.store(0, std::memory_order_release);
   return in;

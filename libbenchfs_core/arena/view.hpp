@@ -1,5 +1,5 @@
-// One process's use of an arena: finds a file's segments, copies from and to their blocks, and takes
-// free blocks for what is new, all without a system call. docs/adr/0024-arena.md.
+// One process's use of an arena: finds a file's segments, copies from and to their blocks, and
+// takes free blocks for what is new, all without a system call. docs/adr/0024-arena.md.
 #pragma once
 #include <cstddef>
 #include <cstdint>

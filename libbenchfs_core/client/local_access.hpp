@@ -76,9 +76,9 @@ class LocalAccess {
   Task<Status> ready(ServerIndex server);
   /// The server's arena; null: it has none, or is not connected.
   arena::View* arena(ServerIndex index) const { return servers_[index]->arena.get(); }
-  /// Has the server make ready a segment of a file in its arena, to write to it, and `count` in all,
-  /// as they follow there; or, without `create`, put what it has of the file into the arena. Errors:
-  /// not_found: it has nothing; any other: use messages.
+  /// Has the server make ready a segment of a file in its arena, to write to it, and `count` in
+  /// all, as they follow there; or, without `create`, put what it has of the file into the arena.
+  /// Errors: not_found: it has nothing; any other: use messages.
   Task<Status> open_up(ServerIndex server, InodeId inode, std::uint64_t segment,
                        std::uint32_t chunk_shift, std::uint32_t count, bool create);
   /// A descriptor of a local file. Errors: not_found: it is missing and `create` is false; any

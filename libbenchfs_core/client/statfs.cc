@@ -20,7 +20,7 @@ std::uint64_t set_aside(const wire::ServerSpace::Reply& space) {
 struct benchfs_statfs sum_of(std::span<const SpaceOfServer> servers) {
   struct Storage {
     std::uint64_t total = 0, free = 0, room = 0;  ///< sums of what the servers may have
-    std::uint64_t aside = 0;  ///< for the data of one server each
+    std::uint64_t aside = 0;                      ///< for the data of one server each
     std::uint64_t reserve = ~0ull;
     const wire::ServerSpace::Reply* device = nullptr;  ///< as the last one has seen it
   };

@@ -81,8 +81,8 @@ class Transfer {
   /// What the session knows after a write up to `end`, whatever came of it.
   static void ended_write(Client& client, OpenFile& file, std::uint64_t end);
 
-  /// Of a piece in an arena's segment: bytes that are there, or were written. Errors: not_found: the
-  /// segment has no map; stale: the arena is not to be used any more.
+  /// Of a piece in an arena's segment: bytes that are there, or were written. Errors: not_found:
+  /// the segment has no map; stale: the arena is not to be used any more.
   static Result<std::size_t> copy_at_once(LocalAccess& local, ServerIndex server, InodeId inode,
                                           Direction direction, std::uint64_t offset,
                                           std::span<std::byte> memory);

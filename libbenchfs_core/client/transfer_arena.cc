@@ -1,6 +1,6 @@
-// Pieces in the arena of a server on this host: copied between the program's memory and the arena's,
-// by nobody else. A segment of a file that has not been written to is made ready by the server
-// first, which alone makes maps (docs/adr/0024-arena.md).
+// Pieces in the arena of a server on this host: copied between the program's memory and the
+// arena's, by nobody else. A segment of a file that has not been written to is made ready by the
+// server first, which alone makes maps (docs/adr/0024-arena.md).
 #include <algorithm>
 
 #include "client/transfer.hpp"
@@ -49,8 +49,8 @@ std::optional<Transfer::Taken> Transfer::move_in_arena(ServerIndex server,
   if (moved) return took_from_arena(piece, *moved);
   if (writes) return std::nullopt;
   // A small file's first segment may be in another place, of which the server knows.
-  const bool hole = arena::segment_of(piece.offset) != 0 ||
-                    still_missing(server, file_.local->at(server, 0));
+  const bool hole =
+      arena::segment_of(piece.offset) != 0 || still_missing(server, file_.local->at(server, 0));
   if (!hole) return std::nullopt;
   return took_from_arena(piece, 0);
 }

@@ -160,8 +160,9 @@ void Arena::recover_slots() {
   for (std::uint32_t i = 0; i < kProcessesMax; ++i) {
     Process& slot = header.processes[i];
     if (i != kServerSlot && slot.active.load() != 0 && slot_in_use(index_fd(), i)) {
-      log_warn("{}/arena: another process has been in the middle of an access since the server before",
-               folder_);
+      log_warn(
+          "{}/arena: another process has been in the middle of an access since the server before",
+          folder_);
       strangers_.push_back(i);
       slots_end_ = i + 1;
       continue;

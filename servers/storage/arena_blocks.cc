@@ -1,8 +1,8 @@
 // How blocks and maps become free, and how the arena gets storage.
 //
 // A client that has found a block may be copying into it when it is taken out of the file. So what
-// is taken out is retired first: it is used again when every access that had begun by then has ended
-// (epoch-based reclamation: K. Fraser, "Practical lock-freedom", 2004, section 5.2.3).
+// is taken out is retired first: it is used again when every access that had begun by then has
+// ended (epoch-based reclamation: K. Fraser, "Practical lock-freedom", 2004, section 5.2.3).
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>

@@ -13,8 +13,9 @@ using namespace arena;
 namespace {
 
 std::int64_t blocks_in(const SegmentMap& map) {
-  return std::count_if(std::begin(map.blocks), std::end(map.blocks),
-                       [](const auto& place) { return place.load(std::memory_order_relaxed) != 0; });
+  return std::count_if(std::begin(map.blocks), std::end(map.blocks), [](const auto& place) {
+    return place.load(std::memory_order_relaxed) != 0;
+  });
 }
 
 /// Calls `visit(segment, within, done, bytes)` for the part of a range in each segment, until it

@@ -38,7 +38,7 @@ struct Device {
   std::uint64_t block_bytes = 0;
   std::uint64_t bytes = 0, free_bytes = 0, available_bytes = 0;
   std::uint64_t set_aside_bytes = 0;  ///< of both: for file data alone
-  std::uint64_t files = 0;  ///< that can still be made; ~0: it has no limit for them
+  std::uint64_t files = 0;            ///< that can still be made; ~0: it has no limit for them
 };
 
 /// Single-threaded. Buffers stay the caller's, untouched until the task has ended.
@@ -131,7 +131,8 @@ class ChunkStore {
   virtual Arena* arena() { return nullptr; }
   virtual FileChunks* files() { return nullptr; }
   /// Clients get ready to write to segments `first` and further ones of a file (arena only): data
-  /// that are elsewhere are in the arena then. Error: not_found: no data here, and `create` is false.
+  /// that are elsewhere are in the arena then. Error: not_found: no data here, and `create` is
+  /// false.
   virtual Status open_up(InodeId inode, bool create) {
     static_cast<void>(inode);
     static_cast<void>(create);

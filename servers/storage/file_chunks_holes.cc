@@ -157,7 +157,7 @@ std::unique_ptr<ChunkStore::HoleSearch> FileChunks::search_holes(InodeId inode) 
 }
 
 Result<std::optional<std::uint64_t>> FileChunks::Search::next(std::uint64_t offset,
-                                                                  std::uint64_t end) {
+                                                              std::uint64_t end) {
   while (offset < end) {
     const StripePlace at = stripe_at(offset);
     const std::uint64_t bytes = std::min(at.room, end - offset);

@@ -1,5 +1,5 @@
-// Local files that a data directory has from elsewhere (a copy of one on a device, or io_mode plain)
-// come into the arena.
+// Local files that a data directory has from elsewhere (a copy of one on a device, or io_mode
+// plain) come into the arena.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -33,7 +33,8 @@ Status MemoryChunks::take_over_files() {
   for (std::size_t i = 0; i < FileChunks::kFolders; ++i) {
     std::array<char, 4> name{};
     std::snprintf(name.data(), name.size(), "%02zx", i);
-    const int fd = ::openat(folder_fd_, name.data(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int fd =
+        ::openat(folder_fd_, name.data(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) continue;
     if (fd < 0) return failed("open the folder of", errno);
     BFS_TRY(taken, take_over_folder(fd));

@@ -17,8 +17,8 @@
 #include "loop/offload.hpp"
 #include "metadata/meta_store.hpp"
 #include "placement/slot_map.hpp"
-#include "storage/file_chunks.hpp"
 #include "storage/chunk_store.hpp"
+#include "storage/file_chunks.hpp"
 
 namespace benchfs::test {
 namespace {

@@ -136,7 +136,8 @@ TEST_SUITE("arena") {
     CHECK(arena->list(0, 10).empty());
   }
 
-  TEST_CASE_FIXTURE(ArenaFixture, "arena: data of many files are there after the process has died") {
+  TEST_CASE_FIXTURE(ArenaFixture,
+                    "arena: data of many files are there after the process has died") {
     const auto data = random_bytes(100'000, 1);
     for (InodeId i = 1; i <= 300; ++i) write(kInode + i, i * 7919, data);
     const auto used = arena->used_bytes();
@@ -162,7 +163,8 @@ TEST_SUITE("arena") {
     std::mt19937_64 random(5);
     for (int i = 0; i < 200; ++i) {
       write(kInode + 1, random() % (7 * kMiB), random_bytes(1 + random() % 30, random()));
-      REQUIRE(arena->allocate(kInode + 2, random() % (7 * kMiB), 1 + random() % 30'000).has_value());
+      REQUIRE(
+          arena->allocate(kInode + 2, random() % (7 * kMiB), 1 + random() % 30'000).has_value());
     }
     for (const InodeId inode : {kInode + 1, kInode + 2}) {
       Bytes into(8 * kMiB);
@@ -325,9 +327,15 @@ TEST_SUITE("arena") {
       const InodeId inode = kInode + file;
       const std::uint64_t at = random() % (4 * kMiB) / 8 * 8;
       switch (random() % 8) {
-        case 0: arena->remove(inode); break;
-        case 1: arena->truncate(inode, at); break;
-        case 2: arena->punch(inode, at, random() % kMiB / 8 * 8); break;
+        case 0:
+          arena->remove(inode);
+          break;
+        case 1:
+          arena->truncate(inode, at);
+          break;
+        case 2:
+          arena->punch(inode, at, random() % kMiB / 8 * 8);
+          break;
         case 3: {
           const auto part = std::span(memory).first(8 * (1 + random() % 10'000));
           fill(part, file);

@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "net/fixture.hpp"
-#include "storage/file_chunks.hpp"
 #include "storage/data_service.hpp"
+#include "storage/file_chunks.hpp"
 #include "storage/loop_fixture.hpp"
 
 namespace benchfs {

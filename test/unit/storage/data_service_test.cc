@@ -1,7 +1,7 @@
 // Reading and writing lists of pieces through the chunk store; the handlers are tested over the
 // network in data_handlers_test.cc.
-#include "storage/file_chunks.hpp"
 #include "storage/data_service.hpp"
+#include "storage/file_chunks.hpp"
 
 #include <algorithm>
 #include <filesystem>

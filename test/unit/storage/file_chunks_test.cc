@@ -1,5 +1,5 @@
-// Chunk stores with local files, in every mode: what is written is read, holes are zeros, errors keep their cause,
-// and nothing outside of the data directory is touched.
+// Chunk stores with local files, in every mode: what is written is read, holes are zeros, errors
+// keep their cause, and nothing outside of the data directory is touched.
 #include "storage/file_chunks.hpp"
 #include "storage/chunk_store.hpp"
 

@@ -1,6 +1,6 @@
 // Chunk files given to a client on the same host, both sides on one loop.
-#include "storage/file_chunks.hpp"
 #include "storage/local_service.hpp"
+#include "storage/file_chunks.hpp"
 
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -320,7 +320,8 @@ TEST_SUITE("local service") {
     CHECK_FALSE(local.usable(0));
   }
 
-  TEST_CASE_FIXTURE(ArenaServiceFixture, "local service: a client writes to and reads from an arena") {
+  TEST_CASE_FIXTURE(ArenaServiceFixture,
+                    "local service: a client writes to and reads from an arena") {
     if (store->arena() == nullptr) return;
     LocalAccess local = client();
     CHECK_FALSE(local.connected(0));
@@ -379,8 +380,9 @@ TEST_SUITE("local service") {
     CHECK(other.usable(0));
   }
 
-  TEST_CASE_FIXTURE(ArenaServiceFixture,
-                    "local service: who asks for segments without an arena, or of no file, gets none") {
+  TEST_CASE_FIXTURE(
+      ArenaServiceFixture,
+      "local service: who asks for segments without an arena, or of no file, gets none") {
     const auto ask = [&](local::Request request) {
       auto socket = local::connect_to(records[0].instance);
       REQUIRE(socket.has_value());

@@ -1,10 +1,10 @@
-// A chunk store in memory: small files in the pack as long as they are small, all others in the arena,
-// and to everybody like any other file.
+// A chunk store in memory: small files in the pack as long as they are small, all others in the
+// arena, and to everybody like any other file.
 #include <doctest/doctest.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "storage/file_chunks.hpp"
 #include "storage/arena.hpp"
+#include "storage/file_chunks.hpp"
 #include "storage/loop_fixture.hpp"
 #include "storage/memory_fixture.hpp"
 
@@ -103,7 +103,8 @@ TEST_SUITE("memory chunks") {
     }
   }
 
-  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: a death on the way from the pack loses nothing") {
+  TEST_CASE_FIXTURE(MemoryFixture,
+                    "memory chunks: a death on the way from the pack loses nothing") {
     if (!memory) return;
     const auto small = random_bytes(3901, 1);
     write(kInode, 0, small);
@@ -141,7 +142,8 @@ TEST_SUITE("memory chunks") {
     const TempDir device;
     if (!memory || testing::in_memory(device.path())) return;
     // As with cp --sparse: the arena is mostly holes.
-    REQUIRE(system(("cp -r --sparse=always " + data.path() + "/chunks " + device.path()).c_str()) == 0);
+    REQUIRE(system(("cp -r --sparse=always " + data.path() + "/chunks " + device.path()).c_str()) ==
+            0);
     store = open(device.path());
     CHECK(store->mode() != IoMode::memory);
     CHECK_FALSE(std::filesystem::exists(device.path() + "/chunks/pack"));
@@ -180,7 +182,8 @@ TEST_SUITE("memory chunks") {
     store->count_made_in(nullptr);
   }
 
-  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: random changes, holes and restarts, beside a model") {
+  TEST_CASE_FIXTURE(MemoryFixture,
+                    "memory chunks: random changes, holes and restarts, beside a model") {
     std::mt19937_64 random(3);
     constexpr std::size_t kBytes = 40'000;
     Bytes model;
@@ -238,7 +241,8 @@ TEST_SUITE("memory chunks") {
     CHECK(store->usage()->stored_bytes == 0);
   }
 
-  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: lists have all files, in parts and in one order") {
+  TEST_CASE_FIXTURE(MemoryFixture,
+                    "memory chunks: lists have all files, in parts and in one order") {
     std::vector<InodeId> expected;
     for (InodeId i = 0; i < 300; ++i) {
       expected.push_back(make_inode(static_cast<Slot>(i * 7), 100 + i));
@@ -256,7 +260,8 @@ TEST_SUITE("memory chunks") {
     CHECK(listed == expected);
   }
 
-  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: storage of removed files goes back to the device") {
+  TEST_CASE_FIXTURE(MemoryFixture,
+                    "memory chunks: storage of removed files goes back to the device") {
     constexpr InodeId kFiles = 6'000;
     const auto small = random_bytes(4096, 1);
     for (InodeId i = 0; i < kFiles; ++i) write(kInode + i, 0, small);

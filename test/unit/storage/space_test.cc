@@ -1,7 +1,7 @@
 // What file data may take: limits, holes, files that are removed, writes in progress, what is lent,
 // and a device that is full.
-#include "storage/file_chunks.hpp"
 #include "storage/space.hpp"
+#include "storage/file_chunks.hpp"
 
 #include <sys/mount.h>
 #include <sys/stat.h>
