@@ -11,7 +11,7 @@ import xml.dom.minidom
 
 SOURCE = os.path.abspath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..")))
 sys.path.insert(0, os.path.join(SOURCE, "bench"))
-from suite import callgrind, cases, goals, main, peers, report, run, scale, stats
+from suite import callgrind, cases, goals, machine, main, peers, report, run, scale, stats
 
 MDTEST = """
 SUMMARY rate (in ops/sec): (of 1 iterations)
@@ -42,6 +42,12 @@ def script(folder, name, text):
 
 
 class Arithmetic(unittest.TestCase):
+    def test_a_mount_point_is_on_what_is_mounted_there(self):
+        with open("/proc/mounts") as mounts:
+            kinds = {words[1]: words[2] for words in (line.split() for line in mounts) if words[2] == "proc"}
+        self.assertIn("/proc", kinds)
+        self.assertTrue(machine.file_system("/proc").startswith("proc ("), machine.file_system("/proc"))
+
     def test_median(self):
         self.assertEqual(stats.median([3, 1, 2]), 2)
         self.assertEqual(stats.median([4, 1, 2, 3]), 2.5)

@@ -26,14 +26,14 @@ def _field(path, key):
     return None
 
 
-def _file_system(path):
+def file_system(path):
     """Type and options of what a directory is on."""
     best = ("", "unknown")
     try:
         with open("/proc/mounts") as file:
             for line in file:
                 words = line.split()
-                inside = os.path.realpath(path).startswith(words[1].rstrip("/") + "/") or words[1] == "/"
+                inside = (os.path.realpath(path) + "/").startswith(words[1].rstrip("/") + "/")
                 if inside and len(words[1]) >= len(best[0]):
                     best = (words[1], f"{words[2]} ({words[3]})")
     except OSError:
@@ -66,5 +66,5 @@ def facts(source, programs, roots):
         "settings": settings,
     }
     for name, path in roots.items():
-        found[f"file system of {name}"] = f"{path}: {_file_system(path)}"
+        found[f"file system of {name}"] = f"{path}: {file_system(path)}"
     return found
