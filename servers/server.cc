@@ -65,7 +65,10 @@ std::expected<void, std::string> Server::open_storage() {
   if (!meta) return failed("cannot open the metadata", meta.error());
   meta_ = std::move(*meta);
   auto chunks = ChunkStore::create(
-      {.data_dir = directory, .io_mode = config_.io_mode, .open_files_max = config_.open_files_max},
+      {.data_dir = directory,
+       .io_mode = config_.io_mode,
+       .open_files_max = config_.open_files_max,
+       .limit_bytes = config_.max_storage_bytes},
       ring_.get(), *offload_);
   if (!chunks) return failed("cannot open the chunks", chunks.error());
   chunks_ = std::move(*chunks);

@@ -48,6 +48,8 @@ class ChunkStore {
     std::string data_dir;  ///< exists
     IoMode io_mode = IoMode::automatic;
     std::size_t open_files_max = 1024;
+    /// Of file data, which others see to; as little is kept ready for them. 0: none.
+    std::uint64_t limit_bytes = 0;
   };
   /// Makes what is missing below data_dir and counts what is there. `ring` may be null; ring and
   /// offload outlive the store. Error: the errno of what failed, logged with the path.

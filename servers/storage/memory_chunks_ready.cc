@@ -13,7 +13,8 @@ namespace {
 
 /// Of a server that nobody uses yet, and once clients write themselves.
 constexpr std::uint64_t kReadyAtStart = 16ull << 20, kReadyInUse = 64ull << 20;
-/// Parts of the device: what is made ready at most, and what is kept of what was removed.
+/// Parts of the device, or of what may be stored on it: what is made ready at most, and what is kept
+/// of what was removed.
 constexpr std::uint64_t kReadyPart = 16, kKeepPart = 8;
 /// Left to everything else on the device.
 constexpr std::uint64_t kLeavePart = 8;
@@ -25,6 +26,7 @@ constexpr unsigned kSurplusCalls = 8;
 }  // namespace
 
 void MemoryChunks::set_ready_for(std::uint64_t device_bytes) {
+  if (options_.limit_bytes != 0) device_bytes = std::min(device_bytes, options_.limit_bytes);
   ready_max_bytes_ = device_bytes / kReadyPart;
   ready_bytes_ = std::min(kReadyAtStart, ready_max_bytes_);
   keep_bytes_ = device_bytes / kKeepPart;

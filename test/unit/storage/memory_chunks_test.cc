@@ -49,6 +49,7 @@ struct MemoryFixture : LoopFixture {
   }
   ~MemoryFixture() { close(); }
 
+  Task<void> pause() { co_await loop->sleep_ns(1'000'000); }
   void write(InodeId inode, std::uint64_t offset, std::span<const std::byte> from) {
     REQUIRE(run(store->write(inode, offset, from)).has_value());
   }
@@ -328,6 +329,40 @@ TEST_SUITE("memory chunks") {
     CHECK(*run(later->read(kInode, 0, back)) == 3901);
     CHECK(back == random_bytes(3901, 1));
     run(later->close());
+  }
+
+  TEST_CASE_FIXTURE(MemoryFixture,
+                    "memory chunks: some blocks are kept ready, and too many of them given back") {
+    if (!memory) return;
+    close();
+    auto made = ChunkStore::create({.data_dir = data.path(), .limit_bytes = 64u << 20}, ring.get(),
+                                   *offload);
+    REQUIRE(made.has_value());
+    store = std::move(*made);
+    const Arena& arena = *store->arena();
+    const auto tended = [&](auto done) {
+      for (int i = 0; i < 1000 && !done(); ++i) {
+        store->tend();
+        run(pause());
+      }
+      return done();
+    };
+    CHECK(arena.free_bytes() == 0);
+    CHECK(tended([&] { return arena.free_bytes() >= 4u << 20; }));
+    CHECK(arena.free_bytes() < 16u << 20);  // the limit is small
+    const auto storage = [&] {
+      struct stat facts {};
+      REQUIRE(fstat(arena.data_fd(), &facts) == 0);
+      return facts.st_blocks * 512;
+    };
+    const Bytes large = random_bytes(40u << 20, 1);
+    write(kInode, 0, large);
+    CHECK(storage() >= 40 << 20);
+    REQUIRE(run(store->remove(kInode)).has_value());
+    CHECK(store->device()->set_aside_bytes >= 40u << 20);
+    CHECK(tended([&] { return storage() <= 16 << 20; }));
+    write(kInode, 0, large);
+    CHECK(read(kInode, 0, large.size()) == large);
   }
 }
 
