@@ -8,8 +8,9 @@
 namespace benchfs {
 namespace {
 
-/// Segments that a client asks for at once, as it goes on writing: twice as many each time.
-constexpr std::uint32_t kOpenedUpMax = 64;
+/// Segments that a client asks for at once: those of a chunk of the usual size, and twice as many each
+/// time, as it goes on writing.
+constexpr std::uint32_t kOpenedUpMin = 4, kOpenedUpMax = 64;
 
 }  // namespace
 
@@ -70,7 +71,7 @@ Task<Transfer::Taken> Transfer::open_in_arena(ServerIndex server, PieceCursor::P
   std::uint32_t count = 1;
   if (writes) {
     LocalFile& file = file_.local->at(server, 0);
-    count = std::clamp<std::uint32_t>(2 * file.opened_up, 1, kOpenedUpMax);
+    count = std::clamp<std::uint32_t>(2 * file.opened_up, kOpenedUpMin, kOpenedUpMax);
     file.opened_up = count;
   }
   auto opening = local.open_up(server, file_.inode, arena::segment_of(piece.offset),
