@@ -50,6 +50,19 @@ Extent extent_at(const SegmentMap& map, std::size_t offset, std::size_t bytes) {
   return {first, same, end - offset};
 }
 
+/// Has the memory mapped before it is written to. The kernel maps many pages at a fault that reads
+/// (64 KiB of them, unless told otherwise), but one only at a fault that writes: of small pages, 300
+/// us for 1 MiB where this takes 70. What is mapped already costs a load for each 64 KiB.
+void touch(const std::byte* memory, std::size_t bytes) {
+  constexpr std::size_t kAround = std::size_t{64} << 10;
+  const std::byte* end = memory + bytes;
+  while (memory < end) {
+    static_cast<void>(*static_cast<const volatile std::byte*>(memory));
+    const auto address = reinterpret_cast<std::uintptr_t>(memory);
+    memory += kAround - address % kAround;
+  }
+}
+
 /// A POSIX lock, which belongs to the process and ends with it.
 struct flock slot_lock(std::uint32_t slot) {
   struct flock lock {};
@@ -188,7 +201,9 @@ std::size_t View::write(SegmentMap& map, std::uint32_t within, std::span<const s
     std::size_t bytes = extent.bytes;
     const auto part = from.subspan(done, bytes);
     if (extent.first != 0) {
-      std::memcpy(block(extent.first) + offset % kBlockBytes, part.data(), bytes);
+      std::byte* memory = block(extent.first) + offset % kBlockBytes;
+      touch(memory, bytes);
+      std::memcpy(memory, part.data(), bytes);
     } else {
       bytes = fill_holes(map, static_cast<std::uint32_t>(offset), extent.places, part);
       if (bytes == 0) break;
@@ -215,6 +230,7 @@ std::size_t View::fill_holes(SegmentMap& map, std::uint32_t within, unsigned hol
   const std::size_t room = std::size_t{run.count} << kBlockShift;
   const std::size_t bytes = std::min(from.size(), room - inside);
   std::byte* memory = block(run.first);
+  touch(memory, room);
   std::memset(memory, 0, inside);
   std::memcpy(memory + inside, from.data(), bytes);
   std::memset(memory + inside + bytes, 0, room - inside - bytes);

@@ -29,7 +29,7 @@ Result<std::size_t> Transfer::copy_at_once(LocalAccess& local, ServerIndex serve
   return moved;
 }
 
-/// Nothing: the segment has to be opened up first.
+/// Nothing: the segment has to be opened up first, or blocks made ready for it.
 std::optional<Transfer::Taken> Transfer::move_in_arena(ServerIndex server,
                                                        const PieceCursor::Piece& piece) {
   LocalAccess& local = client_.local();
@@ -45,10 +45,9 @@ std::optional<Transfer::Taken> Transfer::move_in_arena(ServerIndex server,
       copy_at_once(local, server, file_.inode, direction_, piece.offset, memory);
   if (writes) local.give_back(server, borrowed);
   if (!moved && moved.error().code != Errc::not_found) return Taken::no;
-  // Without a free block the server writes all of it, and gets more.
-  if (moved && writes) return *moved == piece.bytes ? Taken::yes : Taken::no;
-  if (moved) return took_from_arena(piece, *moved);
-  if (writes) return std::nullopt;
+  if (moved && !writes) return took_from_arena(piece, *moved);
+  if (moved && *moved == piece.bytes) return Taken::yes;
+  if (writes) return std::nullopt;  // or there was no free block
   // A small file's first segment may be in another place, of which the server knows.
   const bool hole =
       arena::segment_of(piece.offset) != 0 || still_missing(server, file_.local->at(server, 0));
@@ -83,6 +82,7 @@ Task<Transfer::Taken> Transfer::open_in_arena(ServerIndex server, PieceCursor::P
   // first segment outside of the arena.
   if (!writes) file_.local->at(server, 0).missing_at = made;
   if (!local.usable(server)) co_return Taken::no;
+  // The server may have more blocks to give, or an error to tell, if there is none now either.
   co_return move_in_arena(server, piece).value_or(Taken::no);
 }
 

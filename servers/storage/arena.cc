@@ -32,14 +32,14 @@ std::string index_path(const std::string& folder) {
   return folder + "/arena.index";
 }
 
-int allocate_range(int fd, std::uint64_t offset, std::uint64_t bytes) {
+}  // namespace
+
+int Arena::allocate(int fd, std::uint64_t offset, std::uint64_t bytes) {
   while (::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes)) != 0) {
     if (errno != EINTR) return errno;
   }
   return 0;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Arena>> Arena::open(const std::string& folder, std::uint64_t bytes_max) {
   auto made = std::unique_ptr<Arena>(new Arena(folder));
@@ -113,7 +113,7 @@ Status Arena::make_files(std::uint64_t bytes_max) {
   if (index < 0) return failed("make", "arena.index", errno);
   if (::ftruncate(index, static_cast<off_t>(layout.bytes)) != 0) err = errno;
   // Whoever touches a page without storage when there is no more would be ended by a signal.
-  if (err == 0) err = allocate_range(index, 0, layout.maps_at);
+  if (err == 0) err = allocate(index, 0, layout.maps_at);
   if (err == 0) {
     void* memory = ::mmap(nullptr, sizeof(Header), PROT_READ | PROT_WRITE, MAP_SHARED, index, 0);
     if (memory == MAP_FAILED) {
@@ -230,7 +230,7 @@ Status Arena::recover_groups(const std::vector<BlockSet>& used) {
       in_use = in_use || (used[i] | kept[i]) != 0;
     }
     if (in_use) {
-      const int err = allocate_range(data_fd_, std::uint64_t{first} << kSegmentShift, kHugeBytes);
+      const int err = allocate(data_fd_, std::uint64_t{first} << kSegmentShift, kHugeBytes);
       if (err != 0) return failed("allocate", "arena", err);
     } else if (!whole_in_memory(first)) {
       const int err = give_back({first});
@@ -338,9 +338,8 @@ Result<std::uint32_t> Arena::take_map() {
     const std::uint64_t more = std::min(kMapsAhead, header.maps - header.maps_end);
     if (more == 0) return fail(Errc::no_space, ENOSPC);
     const Layout layout = layout_of(header.groups, header.buckets, header.maps);
-    const int err =
-        allocate_range(index_fd(), layout.maps_at + header.maps_end * sizeof(SegmentMap),
-                       more * sizeof(SegmentMap));
+    const int err = allocate(index_fd(), layout.maps_at + header.maps_end * sizeof(SegmentMap),
+                             more * sizeof(SegmentMap));
     if (err != 0) return fail(errc_from_errno(err), err);
     maps_allocated_ += more;
   }

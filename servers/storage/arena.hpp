@@ -1,7 +1,6 @@
 // The server's side of an arena (arena/layout.hpp): opens it, makes and removes the maps of files,
 // frees blocks once nobody can be using them, and gets storage for more. docs/adr/0024-arena.md.
 #pragma once
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -17,6 +16,7 @@
 #include "arena/view.hpp"
 #include "base/status.hpp"
 #include "base/types.hpp"
+#include "storage/page_choice.hpp"
 
 namespace benchfs {
 
@@ -138,6 +138,7 @@ class Arena {
   void free(arena::GroupIndex group, arena::BlockSet blocks);
   void enlist(arena::GroupList& list, arena::GroupIndex group);
   void count_for(InodeId inode, std::int64_t blocks);
+  static int allocate(int fd, std::uint64_t offset, std::uint64_t bytes);
 
   std::string folder_;
   int data_fd_ = -1;
@@ -152,7 +153,7 @@ class Arena {
   std::vector<std::uint32_t> free_slots_;
   std::uint32_t slots_end_ = 1;
   std::vector<std::uint32_t> strangers_;  ///< slots of processes that an earlier server has let in
-  std::atomic<bool> collapses_{true};     ///< the kernel makes pages of 2 MiB when it is told to
+  PageChoice pages_;
 };
 
 }  // namespace benchfs

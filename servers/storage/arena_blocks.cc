@@ -11,6 +11,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "base/clock.hpp"
 #include "storage/arena.hpp"
 
 #ifndef MADV_COLLAPSE
@@ -138,22 +139,22 @@ std::optional<GroupIndex> Arena::next_extent() {
 }
 
 int Arena::allocate_extent(GroupIndex first) {
-  const auto offset = static_cast<off_t>(std::uint64_t{first} << kSegmentShift);
-  const auto allocate = [this, offset](std::size_t bytes) {
-    while (::fallocate(data_fd_, 0, offset, static_cast<off_t>(bytes)) != 0) {
-      if (errno != EINTR) return errno;
-    }
-    return 0;
-  };
-  if (collapses_.load(std::memory_order_relaxed)) {
+  const std::uint64_t offset = std::uint64_t{first} << kSegmentShift;
+  int err = 0;
+  std::int64_t began_ns = now_ns();
+  if (pages_.huge()) {
     // The kernel collapses what has a page at least, and fills in the rest.
-    if (const int err = allocate(1); err != 0) return err;
-    void* memory = view_->data() + offset;
-    if (::madvise(memory, kHugeBytes, MADV_COLLAPSE) != 0 && errno == EINVAL) {
-      collapses_.store(false, std::memory_order_relaxed);  // an older kernel
+    err = allocate(data_fd_, offset, 1);
+    if (err == 0 && ::madvise(view_->data() + offset, kHugeBytes, MADV_COLLAPSE) != 0 &&
+        errno == EINVAL) {
+      pages_.never_huge();  // an older kernel
     }
+    if (err == 0) err = allocate(data_fd_, offset, kHugeBytes);
+    pages_.took_huge(now_ns() - began_ns);
+  } else {
+    err = allocate(data_fd_, offset, kHugeBytes);
+    pages_.took_small(now_ns() - began_ns);
   }
-  const int err = allocate(kHugeBytes);
   if (err != 0) static_cast<void>(give_back({first}));
   return err;
 }

@@ -140,6 +140,8 @@ class ChunkStore {
     static_cast<void>(create);
     return fail(Errc::not_supported);
   }
+  /// Waits until clients find free blocks in the arena, if more are just being made ready.
+  virtual Task<void> blocks_ready() { co_return; }
   /// From now on places of data that clients did not know are counted there, before anything is
   /// written to them. Null: nowhere.
   void count_made_in(std::atomic<std::uint64_t>* count) { made_ = count; }

@@ -144,6 +144,10 @@ Task<void> LocalService::serve(Fd socket, [[maybe_unused]] Gate::Pass pass) {
     const Status got =
         local::receive_packet(client.socket, std::as_writable_bytes(std::span{&request, 1}));
     if (got) {
+      if (request.op == local::Op::open_up && request.create != 0) {
+        auto ready = store_.blocks_ready();
+        co_await ready;
+      }
       if (!answer(client, request)) break;
       continue;
     }

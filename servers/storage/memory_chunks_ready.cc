@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "storage/chunks_folder.hpp"
 #include "storage/memory_chunks.hpp"
@@ -13,12 +14,13 @@ namespace {
 
 /// Of a server that nobody uses yet, and once clients write themselves.
 constexpr std::uint64_t kReadyAtStart = 16ull << 20, kReadyInUse = 64ull << 20;
-/// Parts of the device, or of what may be stored on it: what is made ready at most, and what is kept
-/// of what was removed.
+/// Parts of the device, or of what may be stored on it: what is made ready at most, and what is
+/// kept of what was removed.
 constexpr std::uint64_t kReadyPart = 16, kKeepPart = 8;
 /// Left to everything else on the device.
 constexpr std::uint64_t kLeavePart = 8;
-/// Extents that the helper thread allocates at a time, and gives back: some milliseconds.
+/// Extents that the helper thread allocates at a time, half a millisecond each, for writers who
+/// wait; and gives back.
 constexpr std::size_t kAtOnce = 4, kBackAtOnce = 128;
 /// Calls of tend(), a quarter of a second apart.
 constexpr unsigned kSurplusCalls = 8;
@@ -47,6 +49,14 @@ void MemoryChunks::keep_ready() {
   }
 }
 
+Task<void> MemoryChunks::blocks_ready() {
+  expect_writers();
+  while (getting_ready_ && arena_->free_bytes() < arena::kSegmentBytes) {
+    auto more = made_ready_.wait();
+    co_await more;
+  }
+}
+
 void MemoryChunks::tend() {
   arena_->reclaim();
   keep_ready();
@@ -64,7 +74,9 @@ void MemoryChunks::tend() {
 Task<void> MemoryChunks::get_ready() {
   const Gate::Pass pass = background_.enter();
   getting_ready_ = true;
-  while (!background_.closed() && arena_->free_bytes() < ready_bytes_) {
+  // At start as much as is soon done, be it little where pages are slow to be had.
+  while (!background_.closed() &&
+         arena_->free_bytes() < (first_ns_ > 0 ? ready_max_bytes_ : ready_bytes_)) {
     const auto device = device_of(folder_fd_);
     if (!device || device->available_bytes < device->bytes / kLeavePart) break;
     std::array<arena::GroupIndex, kAtOnce> extents{};
@@ -76,14 +88,18 @@ Task<void> MemoryChunks::get_ready() {
     }
     if (count == 0) break;
     std::array<int, kAtOnce> errors{};
+    const std::int64_t began_ns = now_ns();
     auto call = offload_.run([this, count, &extents, &errors] {
       for (std::size_t i = 0; i < count; ++i) errors[i] = arena_->allocate_extent(extents[i]);
     });
     co_await call;
     for (std::size_t i = 0; i < count; ++i) arena_->added(extents[i], errors[i] == 0);
+    first_ns_ -= now_ns() - began_ns;
+    made_ready_.wake_all();
     if (errors[0] != 0) break;  // whoever needs it is told
   }
   getting_ready_ = false;
+  made_ready_.wake_all();
 }
 
 Task<void> MemoryChunks::give_back(std::vector<arena::GroupIndex> extents) {
