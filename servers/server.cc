@@ -68,7 +68,8 @@ std::expected<void, std::string> Server::open_storage() {
       {.data_dir = directory,
        .io_mode = config_.io_mode,
        .open_files_max = config_.open_files_max,
-       .limit_bytes = config_.max_storage_bytes},
+       .limit_bytes = config_.max_storage_bytes,
+       .warm_up_ms = static_cast<std::int64_t>(config_.warm_up_ms)},
       ring_.get(), *offload_);
   if (!chunks) return failed("cannot open the chunks", chunks.error());
   chunks_ = std::move(*chunks);

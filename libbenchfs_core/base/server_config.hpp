@@ -81,6 +81,10 @@ struct EnumNames<IoMode> {
     " direct: io_uring with O_DIRECT where aligned; plain: system calls; memory: copies to and from" \
     " one mapped file, tmpfs only.",                                                                \
     )                                                                                               \
+  X(config::DurationMs, warm_up, warm_up_ms, 40,                                                    \
+    "Time that a server may take at start, beside its work, to set memory aside for file data"      \
+    " (io_mode memory).",                                                                           \
+    .min = 0, .max = 60'000)                                                                        \
   X(config::Integer, ring_entries, ring_entries, 256,                                               \
     "Submission queue entries of the io_uring.",                                                    \
     .min = 8, .max = 4096, .power_of_two = true)                                                    \

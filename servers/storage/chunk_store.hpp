@@ -50,6 +50,8 @@ class ChunkStore {
     std::size_t open_files_max = 1024;
     /// Of file data, which others see to; as little is kept ready for them. 0: none.
     std::uint64_t limit_bytes = 0;
+    /// What the helper thread may take at first to make memory ready (MemoryChunks).
+    std::int64_t warm_up_ms = 40;
   };
   /// Makes what is missing below data_dir and counts what is there. `ring` may be null; ring and
   /// offload outlive the store. Error: the errno of what failed, logged with the path.
@@ -132,9 +134,8 @@ class ChunkStore {
 
   virtual Arena* arena() { return nullptr; }
   virtual FileChunks* files() { return nullptr; }
-  /// Clients get ready to write to segments `first` and further ones of a file (arena only): data
-  /// that are elsewhere are in the arena then. Error: not_found: no data here, and `create` is
-  /// false.
+  /// Clients are going to use the arena for this file: what it has elsewhere is in the arena then.
+  /// Error: not_found: no data here, and `create` is false.
   virtual Status open_up(InodeId inode, bool create) {
     static_cast<void>(inode);
     static_cast<void>(create);

@@ -15,7 +15,9 @@
 namespace benchfs {
 
 MemoryChunks::MemoryChunks(Options options, Offload& offload)
-    : options_(std::move(options)), offload_(offload) {}
+    : options_(std::move(options)),
+      offload_(offload),
+      warm_up_ns_(options_.warm_up_ms * 1'000'000) {}
 
 MemoryChunks::~MemoryChunks() {
   BFS_ASSERT(background_.inside() == 0);

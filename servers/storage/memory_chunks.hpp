@@ -50,7 +50,6 @@ class MemoryChunks final : public ChunkStore {
 
  private:
   class Search;
-  static constexpr std::int64_t kFirstNs = 20'000'000;
   void set_ready_for(std::uint64_t device_bytes);
   Status take_over_files();
   Result<std::size_t> take_over_folder(int fd);
@@ -74,7 +73,7 @@ class MemoryChunks final : public ChunkStore {
   std::unordered_map<QuotaId, std::int64_t> quota_packed_;  ///< files in the pack
   // Free blocks are kept ready, so that no writer waits for the kernel's pages.
   std::uint64_t ready_bytes_ = 0, ready_max_bytes_ = 0, keep_bytes_ = 0;
-  std::int64_t first_ns_ = kFirstNs;  ///< of the helper's time, that may go beyond ready_bytes_
+  std::int64_t warm_up_ns_;  ///< of the helper's time, in which it goes beyond ready_bytes_
   bool getting_ready_ = false, giving_back_ = false;
   unsigned surplus_seen_ = 0;
   WaitQueue made_ready_;

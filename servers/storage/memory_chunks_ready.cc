@@ -76,7 +76,7 @@ Task<void> MemoryChunks::get_ready() {
   getting_ready_ = true;
   // At start as much as is soon done, be it little where pages are slow to be had.
   while (!background_.closed() &&
-         arena_->free_bytes() < (first_ns_ > 0 ? ready_max_bytes_ : ready_bytes_)) {
+         arena_->free_bytes() < (warm_up_ns_ > 0 ? ready_max_bytes_ : ready_bytes_)) {
     const auto device = device_of(folder_fd_);
     if (!device || device->available_bytes < device->bytes / kLeavePart) break;
     std::array<arena::GroupIndex, kAtOnce> extents{};
@@ -94,7 +94,7 @@ Task<void> MemoryChunks::get_ready() {
     });
     co_await call;
     for (std::size_t i = 0; i < count; ++i) arena_->added(extents[i], errors[i] == 0);
-    first_ns_ -= now_ns() - began_ns;
+    warm_up_ns_ -= now_ns() - began_ns;
     made_ready_.wake_all();
     if (errors[0] != 0) break;  // whoever needs it is told
   }

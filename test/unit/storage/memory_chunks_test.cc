@@ -364,6 +364,31 @@ TEST_SUITE("memory chunks") {
     write(kInode, 0, large);
     CHECK(read(kInode, 0, large.size()) == large);
   }
+
+  TEST_CASE_FIXTURE(MemoryFixture, "memory chunks: how much is ready at start is a matter of time") {
+    if (!memory) return;
+    close();
+    std::uint64_t ready[2] = {0, 0};
+    for (const int turn : {0, 1}) {
+      auto made =
+          ChunkStore::create({.data_dir = data.path(), .warm_up_ms = turn == 0 ? 0 : 60'000},
+                             ring.get(), *offload);
+      REQUIRE(made.has_value());
+      store = std::move(*made);
+      const std::uint64_t wanted = turn == 0 ? 16u << 20 : 40u << 20;
+      for (int i = 0; i < 5000 && store->arena()->free_bytes() < wanted; ++i) {
+        store->tend();
+        run(pause());
+      }
+      ready[turn] = store->arena()->free_bytes();
+      close();
+      std::filesystem::remove_all(data.path() + "/chunks");
+    }
+    CHECK(ready[0] >= 16u << 20);
+    CHECK(ready[0] <= 24u << 20);
+    CHECK(ready[1] >= 40u << 20);
+    store = open(data.path());
+  }
 }
 
 }  // namespace
