@@ -81,7 +81,7 @@ struct EnumNames<IoMode> {
     " direct: io_uring with O_DIRECT where aligned; plain: system calls; memory: copies to and from" \
     " one mapped file, tmpfs only.",                                                                \
     )                                                                                               \
-  X(config::DurationMs, warm_up, warm_up_ms, 40,                                                    \
+  X(config::DurationMs, warm_up, warm_up_ms, 200,                                                   \
     "Time that a server may take at start, beside its work, to set memory aside for file data"      \
     " (io_mode memory).",                                                                           \
     .min = 0, .max = 60'000)                                                                        \

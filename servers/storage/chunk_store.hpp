@@ -51,7 +51,7 @@ class ChunkStore {
     /// Of file data, which others see to; as little is kept ready for them. 0: none.
     std::uint64_t limit_bytes = 0;
     /// What the helper thread may take at first to make memory ready (MemoryChunks).
-    std::int64_t warm_up_ms = 40;
+    std::int64_t warm_up_ms = 200;
   };
   /// Makes what is missing below data_dir and counts what is there. `ring` may be null; ring and
   /// offload outlive the store. Error: the errno of what failed, logged with the path.

@@ -89,6 +89,7 @@ Result<std::unique_ptr<LocalService>> LocalService::start(Loop& loop, ChunkStore
   std::unique_ptr<LocalService> service(
       new LocalService(loop, store, options, std::move(listener), std::move(signs)));
   const Loop::Scope scope(loop);
+  store.tend();
   service->accept_all().detach();
   return service;
 }

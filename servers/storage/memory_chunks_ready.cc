@@ -19,6 +19,9 @@ constexpr std::uint64_t kReadyAtStart = 16ull << 20, kReadyInUse = 64ull << 20;
 constexpr std::uint64_t kReadyPart = 16, kKeepPart = 8;
 /// Left to everything else on the device.
 constexpr std::uint64_t kLeavePart = 8;
+/// Made ready at start, if time allows, as long as most of the device is free: other servers of the
+/// host have theirs there, too.
+constexpr std::uint64_t kWarmUpMax = 512ull << 20;
 /// Extents that the helper thread allocates at a time, half a millisecond each, for writers who
 /// wait; and gives back.
 constexpr std::size_t kAtOnce = 4, kBackAtOnce = 128;
@@ -75,10 +78,12 @@ Task<void> MemoryChunks::get_ready() {
   const Gate::Pass pass = background_.enter();
   getting_ready_ = true;
   // At start as much as is soon done, be it little where pages are slow to be had.
-  while (!background_.closed() &&
-         arena_->free_bytes() < (warm_up_ns_ > 0 ? ready_max_bytes_ : ready_bytes_)) {
+  while (!background_.closed()) {
     const auto device = device_of(folder_fd_);
     if (!device || device->available_bytes < device->bytes / kLeavePart) break;
+    if (device->available_bytes < device->bytes / 4 * 3) warm_up_ns_ = 0;
+    const std::uint64_t at_start = warm_up_ns_ > 0 ? std::min(kWarmUpMax, ready_max_bytes_) : 0;
+    if (arena_->free_bytes() >= std::max(ready_bytes_, at_start)) break;
     std::array<arena::GroupIndex, kAtOnce> extents{};
     std::size_t count = 0;
     while (count < kAtOnce) {
