@@ -49,6 +49,12 @@ struct alignas(64) GroupList {
   std::atomic<std::uint64_t> head;
 };
 
+constexpr std::uint64_t kListIndexMask = 0xffffffffu;
+/// The head of a list that changes from `head` to one that begins with `first`.
+constexpr std::uint64_t changed_head(std::uint64_t head, GroupIndex first) {
+  return ((head & ~kListIndexMask) + kListIndexMask + 1) | first;
+}
+
 /// Where the blocks of one segment of a file are. Made and taken out of its bucket by the server
 /// alone; blocks are put in by whoever writes, each once, and taken out by the server.
 struct alignas(64) SegmentMap {

@@ -21,8 +21,7 @@ std::unexpected<Error> failed(int err) {
   return fail(errc_from_errno(err), err);
 }
 
-constexpr std::uint64_t kIndexMask = 0xffffffffu;
-constexpr std::uint64_t kChange = 1ull << 32;
+constexpr std::uint64_t kMapsMax = 0xffffffffu;
 
 unsigned place_in_group(Block block) {
   return block % kSegmentBlocks;
@@ -51,8 +50,8 @@ Extent extent_at(const SegmentMap& map, std::size_t offset, std::size_t bytes) {
 }
 
 /// Has the memory mapped before it is written to. The kernel maps many pages at a fault that reads
-/// (64 KiB of them, unless told otherwise), but one only at a fault that writes: of small pages, 300
-/// us for 1 MiB where this takes 70. What is mapped already costs a load for each 64 KiB.
+/// (64 KiB of them, unless told otherwise), but one only at a fault that writes: of small pages,
+/// 300 us for 1 MiB where this takes 70. What is mapped already costs a load for each 64 KiB.
 void touch(const std::byte* memory, std::size_t bytes) {
   constexpr std::size_t kAround = std::size_t{64} << 10;
   const std::byte* end = memory + bytes;
@@ -130,7 +129,7 @@ Result<std::unique_ptr<View>> View::map(int data_fd, int index_fd, std::uint32_t
     return fail(Errc::stale);
   }
   const bool sound = header.groups <= kGroupsMax && std::has_single_bit(header.buckets) &&
-                     header.buckets > 1 && header.maps <= kIndexMask;
+                     header.buckets > 1 && header.maps <= kMapsMax;
   if (!sound) return fail(Errc::stale);
   const Layout layout = layout_of(header.groups, header.buckets, header.maps);
   const std::size_t data_bytes = header.groups << kSegmentShift;
@@ -306,11 +305,11 @@ bool View::refill(bool whole) {
 
 bool View::take(GroupList& list, GroupIndex* index, BlockSet* blocks) {
   std::uint64_t head = list.head.load(std::memory_order_acquire);
-  while ((head & kIndexMask) != 0) {
-    const auto first = static_cast<GroupIndex>(head & kIndexMask);
+  while ((head & kListIndexMask) != 0) {
+    const auto first = static_cast<GroupIndex>(head & kListIndexMask);
     Group& group = groups_[first];
-    const std::uint64_t rest = group.next.load(std::memory_order_relaxed);
-    if (!list.head.compare_exchange_weak(head, ((head & ~kIndexMask) + kChange) | rest)) continue;
+    const GroupIndex rest = group.next.load(std::memory_order_relaxed);
+    if (!list.head.compare_exchange_weak(head, changed_head(head, rest))) continue;
     // Blocks that are freed from now on list the group again.
     group.listed.store(0);
     const BlockSet free = group.free.exchange(0);

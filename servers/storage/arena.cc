@@ -146,7 +146,7 @@ Status Arena::recover() {
   header.incarnation.fetch_add(1);
   view_->set_incarnation();
   for (GroupList* list : {&header.whole, &header.partial}) {
-    list->head.store((list->head.load() & ~std::uint64_t{0xffffffffu}) + (1ull << 32));
+    list->head.store(changed_head(list->head.load(), 0));
   }
   header.free_blocks.store(0);
   recover_slots();

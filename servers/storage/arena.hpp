@@ -3,7 +3,6 @@
 #pragma once
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,8 +58,6 @@ class Arena {
   std::optional<std::uint64_t> next_hole(InodeId inode, std::uint64_t offset, std::uint64_t end);
   /// Files above `after`, at most `most`, in the order of their numbers.
   std::vector<InodeId> list(InodeId after, std::size_t most) const;
-  /// Files with data here, and the bytes of their blocks.
-  void for_each(const std::function<void(InodeId, std::uint64_t)>& visit) const;
   /// Bytes of blocks that files have, or have had until a moment ago.
   std::uint64_t used_bytes() const;
   std::uint64_t used_for(QuotaId quota) const;

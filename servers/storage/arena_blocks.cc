@@ -90,7 +90,7 @@ void Arena::enlist(GroupList& list, GroupIndex index) {
   std::uint64_t changed;
   do {
     view_->group(index).next.store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
-    changed = (head & ~std::uint64_t{0xffffffffu}) + (1ull << 32) + index;
+    changed = changed_head(head, index);
   } while (!list.head.compare_exchange_weak(head, changed));
 }
 

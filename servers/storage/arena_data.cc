@@ -224,8 +224,4 @@ std::vector<InodeId> Arena::list(InodeId after, std::size_t most) const {
   return found;
 }
 
-void Arena::for_each(const std::function<void(InodeId, std::uint64_t)>& visit) const {
-  for (const auto& [inode, segments] : files_) visit(inode, allocated_bytes(inode));
-}
-
 }  // namespace benchfs
